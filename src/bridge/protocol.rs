@@ -1,0 +1,76 @@
+//! What director and engine say to each other. Pure: messages ↔ bytes.
+
+use crate::config::EngineSpec;
+use crate::media::{MediaUnit, StreamConfig};
+use serde::{Deserialize, Serialize};
+
+/// Raised whenever the meaning of a frame changes. Both ends come from one binary, but an upgrade in
+/// flight may join two.
+pub const VERSION: u16 = 1;
+
+/// Engine → director. Times in `Unit` are absolute: microseconds of CLOCK_MONOTONIC, at which the picture
+/// or sound was captured. Both processes read the same clock, so two engine runs need no other agreement.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Up {
+    /// The first message.
+    Hello {
+        version: u16,
+    },
+    /// Before the first unit, and again whenever it changes.
+    Config(StreamConfig),
+    Unit(MediaUnit),
+    Event(EngineEvent),
+}
+
+/// Director → engine.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Down {
+    /// The first message.
+    Start {
+        version: u16,
+        spec: Box<EngineSpec>,
+    },
+    SetBitrate {
+        kbps: u32,
+    },
+    Stop,
+}
+
+/// What an operator or the session may want to know of the engine.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum EngineEvent {
+    /// The encoder that won the trial, and what others failed on.
+    Encoder {
+        name: String,
+        tried: Vec<EncoderTrial>,
+    },
+    Bitrate {
+        kbps: u32,
+    },
+    Source {
+        id: String,
+        state: SourceState,
+        detail: String,
+    },
+    /// The engine is about to end because of this.
+    Fatal {
+        text: String,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EncoderTrial {
+    pub element: String,
+    /// None: it encoded the trial's frames.
+    pub error: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SourceState {
+    Starting,
+    Live,
+    /// Its slate is shown; it is being tried again.
+    Lost,
+}

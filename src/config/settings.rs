@@ -1,0 +1,217 @@
+//! The validated settings: what the rest of Regia may rely on. Made only by `config::load`; every
+//! value here is in range and every reference resolves. Pure.
+
+use super::secret::Secret;
+use crate::media::FrameRate;
+use serde::{Deserialize, Serialize};
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub programme: Programme,
+    pub window: Window,
+    pub sources: Vec<Source>,
+    pub scenes: Vec<Scene>,
+    pub uplinks: Vec<Uplink>,
+    pub destinations: Vec<Destination>,
+    pub recordings: Vec<Recording>,
+    pub panel: Panel,
+}
+
+/// What the engine is told when it starts (as JSON over the bridge).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EngineSpec {
+    pub programme: Programme,
+    pub sources: Vec<Source>,
+    pub scenes: Vec<Scene>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Programme {
+    pub width: u32,
+    pub height: u32,
+    pub fps: FrameRate,
+    pub video: Video,
+    pub audio: Audio,
+    /// Each frame carries an SEI stamp (src/stamp.rs).
+    pub stamp: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Video {
+    pub encoder: EncoderChoice,
+    /// x264's speed preset.
+    pub preset: String,
+    pub tune: Tune,
+    pub bitrate_kbps: u32,
+    pub min_bitrate_kbps: u32,
+    /// Whole seconds or fractions; GOPs are exactly this long.
+    pub keyframe_s: f64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EncoderChoice {
+    Auto,
+    X264,
+    Openh264,
+    Nvenc,
+    Vaapi,
+    Qsv,
+    V4l2,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Tune {
+    /// Lookahead and B-frames.
+    Quality,
+    /// Neither.
+    Latency,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Audio {
+    pub bitrate_kbps: u32,
+    pub sample_rate: u32,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Window {
+    /// How old an unsent unit may grow before it is shed.
+    pub hold: Duration,
+    /// How long every unit waits before it may be sent.
+    pub delay: Duration,
+    /// Sending speed after an outage, as a multiple of real time; above 1.
+    pub catch_up: f64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Source {
+    pub id: String,
+    pub kind: SourceKind,
+    /// The picture shown when the source is lost; without one, a plain dark frame with the source's id.
+    pub slate: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum SourceKind {
+    Test,
+    File { path: PathBuf, repeat: bool },
+    Image { path: PathBuf },
+    V4l2 { device: PathBuf },
+    Alsa { device: String },
+    Rtsp { url: String },
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Scene {
+    pub id: String,
+    pub layers: Vec<Layer>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Layer {
+    pub source: String,
+}
+
+/// A way out of the box.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Uplink {
+    pub id: String,
+    /// The network interface that every packet of this uplink leaves by.
+    pub interface: String,
+    /// Name servers asked over this uplink; empty: the system's.
+    pub dns: Vec<IpAddr>,
+    /// A standby on this uplink keeps to a few kb/s.
+    pub metered: bool,
+}
+
+#[derive(Clone, Debug)]
+pub struct Destination {
+    pub id: String,
+    /// The platform's word in the configuration ("linkedin", "custom", …); its rules are in src/platform.
+    pub platform: String,
+    pub server: IngestUrl,
+    pub backup_server: Option<IngestUrl>,
+    pub key: Secret,
+    /// Ids of uplinks in order of preference; empty: the system's routing.
+    pub uplinks: Vec<String>,
+    pub mode: Mode,
+    pub resume: Resume,
+    pub timeline: Timeline,
+    pub steer: bool,
+    pub mptcp: bool,
+    pub tls_ca_file: Option<PathBuf>,
+    /// Adobe authentication.
+    pub credentials: Option<Credentials>,
+    /// Overrides `window.catch_up` for this destination.
+    pub catch_up: Option<f64>,
+    pub limit: Option<Duration>,
+    pub margin: Option<Duration>,
+    pub on_limit: OnLimit,
+}
+
+#[derive(Clone, Debug)]
+pub struct Credentials {
+    pub user: String,
+    pub password: Secret,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    Failover,
+    Both,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resume {
+    Replay,
+    Live,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Timeline {
+    Restart,
+    Continue,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnLimit {
+    End,
+    Rollover,
+}
+
+/// A server URL taken apart without changing a letter of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IngestUrl {
+    pub tls: bool,
+    pub host: String,
+    pub port: u16,
+    /// Everything behind `host:port/`, verbatim, with its query: may have several segments.
+    pub app: String,
+    /// The whole URL as the platform gave it, without a trailing slash: what goes into `tcUrl`.
+    pub tc_url: String,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recording {
+    pub id: String,
+    pub kind: RecordingKind,
+    /// A directory.
+    pub path: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordingKind {
+    /// The exact encoded programme, bit for bit, as FLV.
+    Copy,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Panel {
+    pub listen: SocketAddr,
+}
