@@ -6,4 +6,7 @@ pub mod bridge;
 pub mod config;
 pub mod media;
 pub mod rtmp;
+pub mod session;
 pub mod stamp;
+pub mod uplink;
+pub mod window;

@@ -143,6 +143,8 @@ pub struct Destination {
     pub mode: Mode,
     pub resume: Resume,
     pub timeline: Timeline,
+    /// With `timeline = "continue"`: the timestamp of the session's start.
+    pub timeline_start: Duration,
     pub steer: bool,
     pub mptcp: bool,
     pub tls_ca_file: Option<PathBuf>,
