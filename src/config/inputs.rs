@@ -2,6 +2,7 @@
 
 use super::environment::{Environment, Look};
 use super::reader::{Table, did_you_mean};
+use super::report::{At, Report};
 use super::settings::{Layer, Scene, Source, SourceKind};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -353,8 +354,8 @@ fn layers(scene: &Table<'_>, source_ids: &[String]) -> Option<Vec<Layer>> {
 
 /// Reports a name that nothing of that kind bears.
 pub(super) fn unknown_reference(
-    report: &super::reader::Report<'_>,
-    at: &super::reader::At,
+    report: &Report<'_>,
+    at: &At,
     kind: &str,
     name: &str,
     known: &[String],

@@ -5,7 +5,7 @@
 use super::environment::{Environment, Look};
 use super::reader::Table;
 use super::secret::Secret;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// The keys that may carry one secret.
 pub(super) struct SecretKeys {
@@ -69,9 +69,9 @@ impl SecretKeys {
                 let text = if *key == self.plain {
                     plain.map(str::to_owned)
                 } else if *key == self.file {
-                    file.and_then(|file| self.from_file(table, &base.join(file), env))
+                    file.and_then(|file| self.read_file(table, &base.join(file), env))
                 } else {
-                    variable.and_then(|name| self.from_variable(table, name, env))
+                    variable.and_then(|name| self.read_variable(table, name, env))
                 };
                 text.and_then(|text| self.clean(table, key, &text))
                     .map_or(Given::Broken, Given::Secret)
@@ -84,12 +84,7 @@ impl SecretKeys {
         }
     }
 
-    fn from_file(
-        &self,
-        table: &Table<'_>,
-        path: &PathBuf,
-        env: &dyn Environment,
-    ) -> Option<String> {
+    fn read_file(&self, table: &Table<'_>, path: &Path, env: &dyn Environment) -> Option<String> {
         match env.look(path) {
             Look::File { mode, .. } if mode & 0o077 != 0 => {
                 let shown = path.display();
@@ -124,7 +119,7 @@ impl SecretKeys {
         }
     }
 
-    fn from_variable(
+    fn read_variable(
         &self,
         table: &Table<'_>,
         name: &str,

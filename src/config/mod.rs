@@ -13,6 +13,7 @@ mod outputs;
 mod problem;
 mod programme;
 mod reader;
+mod report;
 mod rules;
 pub mod secret;
 pub mod settings;
@@ -22,7 +23,8 @@ pub use problem::{ConfigErrors, Place, Problem, Severity};
 pub use secret::Secret;
 pub use settings::*;
 
-use reader::{Report, Table};
+use reader::Table;
+use report::Report;
 use std::path::{Path, PathBuf};
 use toml::de::DeTable;
 
