@@ -5,6 +5,7 @@
 pub mod bridge;
 pub mod config;
 pub mod media;
+pub mod platform;
 pub mod rtmp;
 pub mod session;
 pub mod stamp;

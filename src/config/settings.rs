@@ -155,6 +155,8 @@ pub struct Destination {
     pub limit: Option<Duration>,
     pub margin: Option<Duration>,
     pub on_limit: OnLimit,
+    /// The key of the session that follows; there whenever `on_limit` is `Rollover`, and never the same as `key`.
+    pub rollover_key: Option<Secret>,
 }
 
 #[derive(Clone, Debug)]
