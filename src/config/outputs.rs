@@ -144,6 +144,8 @@ fn destination(
     );
     let resume = table.word("resume", &RESUMES).unwrap_or(Resume::Replay);
     let timeline = table.word("timeline", &TIMELINES);
+    let longest_start = Duration::from_secs(60 * 24 * 3600);
+    let timeline_start = table.duration("timeline_start_s", Duration::ZERO..=longest_start);
     let credentials = credentials(table, base, env);
     let tls_ca_file = existing_file(table, "tls_ca_file", "ca.pem", base, env);
     let limits = Duration::from_secs(1)..=LONGEST_LIMIT;
@@ -173,6 +175,7 @@ fn destination(
         mode,
         resume,
         timeline: timeline.unwrap_or(Timeline::Restart),
+        timeline_start: timeline_start.unwrap_or_default(),
         steer,
         mptcp,
         tls_ca_file,

@@ -238,8 +238,9 @@ fn lane_routes(destination: &Destination, uplinks: &[Uplink]) -> Result<Vec<Vec<
             vec![all.map(|(ingest, way)| route(ingest, way)).collect()]
         }
         Mode::Both => {
-            let rotated = |first: usize| (0..ways.len()).map(move |n| (first + n) % ways.len());
-            (0..ingests.len()).map(|ingest| rotated(ingest).map(|way| route(ingest, way)).collect()).collect()
+            let count = ways.len();
+            let lane = |ingest: usize| (0..count).map(|n| route(ingest, (ingest + n) % count)).collect();
+            (0..ingests.len()).map(lane).collect()
         }
     })
 }
