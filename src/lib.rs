@@ -6,6 +6,7 @@ pub mod bridge;
 pub mod config;
 pub mod media;
 pub mod platform;
+pub mod recording;
 pub mod rtmp;
 pub mod session;
 pub mod stamp;

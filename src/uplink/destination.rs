@@ -122,7 +122,7 @@ impl RunningDestination {
             } else {
                 tracing::info_span!("destination", id = %destination.id)
             };
-            tasks.spawn(lane::run(setup, stopped.clone(), sender).instrument(span));
+            tasks.spawn(keep_running(setup, stopped.clone(), sender).instrument(span));
             lanes.push(status);
         }
         Ok(RunningDestination {
@@ -140,15 +140,14 @@ impl RunningDestination {
         self.stop.send_replace(Some(until));
     }
 
-    /// Returns when every lane has ended.
-    pub async fn ended(&mut self) {
-        while let Some(result) = self.tasks.join_next().await {
-            if let Err(error) = result
-                && error.is_panic()
-            {
-                tracing::error!(destination = %self.id, "a fault of ours ended a lane; please report it");
-            }
-        }
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Whether every lane has ended.
+    pub fn has_ended(&mut self) -> bool {
+        while self.tasks.try_join_next().is_some() {}
+        self.tasks.is_empty()
     }
 
     /// The bitrate that this destination's ways can carry; None when it does not steer.
@@ -179,6 +178,24 @@ impl RunningDestination {
             reconnects: lanes.iter().map(|lane| lane.reconnects).sum(),
             ends_in_s: None,
             error: lanes.iter().find_map(|lane| lane.error.clone()),
+        }
+    }
+}
+
+/// Runs a lane to its end; one that ends by a fault of ours is started again, with the newest keyframe.
+async fn keep_running(mut setup: LaneSetup, stop: watch::Receiver<Option<u64>>, status: watch::Sender<LaneStatus>) {
+    let status = Arc::new(status);
+    loop {
+        let lane = lane::run(setup.clone(), stop.clone(), Arc::clone(&status)).in_current_span();
+        // The set ends the lane when the destination is dropped and this task with it.
+        let mut task = JoinSet::new();
+        task.spawn(lane);
+        match task.join_next().await {
+            Some(Err(error)) if error.is_panic() => {
+                tracing::error!("a fault of ours ended this lane, and it is started again; please report it");
+                setup.start = setup.feed.view().keyframe.unwrap_or(setup.start);
+            }
+            _ => return,
         }
     }
 }

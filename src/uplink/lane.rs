@@ -40,6 +40,7 @@ pub struct Route {
     pub uplink: Option<String>,
 }
 
+#[derive(Clone)]
 pub struct LaneSetup {
     /// In order of preference, at least one.
     pub routes: Vec<Route>,
@@ -94,7 +95,7 @@ pub struct LaneStatus {
 }
 
 /// Runs a lane until everything up to the unit that `stop` names is delivered, or can't be within the hold.
-pub async fn run(setup: LaneSetup, mut stop: watch::Receiver<Option<u64>>, status: watch::Sender<LaneStatus>) {
+pub async fn run(setup: LaneSetup, mut stop: watch::Receiver<Option<u64>>, status: Arc<watch::Sender<LaneStatus>>) {
     let (events, mut inbox) = mpsc::channel(64);
     let mut lane = Lane::new(setup, events, status);
     lane.carry_out(Instant::now());
@@ -147,7 +148,7 @@ struct Lane {
     ended: bool,
     published: u32,
     status: LaneStatus,
-    sender: watch::Sender<LaneStatus>,
+    sender: Arc<watch::Sender<LaneStatus>>,
     /// Shed by connections that are gone.
     shed_before: Duration,
     rates: VecDeque<(Instant, u64)>,
@@ -156,7 +157,7 @@ struct Lane {
 }
 
 impl Lane {
-    fn new(setup: LaneSetup, events: connection::Events, sender: watch::Sender<LaneStatus>) -> Self {
+    fn new(setup: LaneSetup, events: connection::Events, sender: Arc<watch::Sender<LaneStatus>>) -> Self {
         let paths = setup.routes.iter().map(|route| route.path.clone()).collect();
         Lane {
             failover: Failover::new(Instant::now(), paths, setup.hold),

@@ -34,7 +34,7 @@ pub struct Advice {
     pub reason: String,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Steer {
     floor: u32,
     ceiling: u32,

@@ -100,12 +100,11 @@ mod tests {
     use super::*;
     use crate::window::Window;
     use crate::window::tests::{config, video};
-    use std::time::Duration;
 
     #[test]
     fn a_unit_counts_when_its_last_byte_does() {
-        let mut window = Window::new(Duration::from_secs(10));
-        let mut cursor = window.oldest();
+        let mut window = Window::default();
+        let mut cursor = window.view().newest.clone();
         let mut in_flight = InFlight::default();
         for n in 1..=3u64 {
             window.push(video(n as i64, n == 1), config());

@@ -3,7 +3,7 @@
 use super::{View, Window};
 use crate::media::{MediaTime, MediaUnit, StreamConfig};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::sync::watch;
 
 /// The writer's end: owns the window.
@@ -26,11 +26,17 @@ pub struct Feed {
     receiver: watch::Receiver<Newest>,
 }
 
-impl FeedWriter {
-    pub fn new(keep: Duration) -> Self {
-        let window = Window::new(keep);
+impl Default for FeedWriter {
+    fn default() -> Self {
+        let window = Window::default();
         let (sender, _) = watch::channel(Newest { view: window.view().clone(), at: None });
         FeedWriter { window, sender }
+    }
+}
+
+impl FeedWriter {
+    pub fn view(&self) -> &View {
+        self.window.view()
     }
 
     pub fn push(&mut self, now: Instant, unit: MediaUnit, config: Arc<StreamConfig>) {
@@ -58,16 +64,6 @@ impl Feed {
     pub async fn changed(&mut self) {
         if self.receiver.changed().await.is_err() {
             std::future::pending::<()>().await;
-        }
-    }
-
-    /// Waits for a keyframe and gives the place before the newest one.
-    pub async fn keyframe(&mut self) -> super::Cursor {
-        loop {
-            if let Some(cursor) = self.receiver.borrow_and_update().view.keyframe.clone() {
-                return cursor;
-            }
-            self.changed().await;
         }
     }
 }

@@ -1,8 +1,8 @@
 //! The window: an append-only chain of media units with one writer and any number of cursors. Pure.
 //!
-//! A cursor keeps alive what lies ahead of it and nothing else, so memory is what the slowest cursor
-//! (or `keep`, whichever is older) still needs, however many cursors there are, and a cursor that stands
-//! still costs the others nothing. No lock: a node's link to the next is set once, by the writer.
+//! A cursor keeps alive what lies ahead of it and nothing else, so memory is what the slowest cursor still
+//! needs, however many cursors there are, and a cursor that stands still costs the others nothing. The window itself
+//! keeps the newest GOP, where a newcomer can start. No lock: a node's link to the next is set once, by the writer.
 
 mod feed;
 
@@ -10,7 +10,6 @@ pub use feed::{Feed, FeedWriter};
 
 use crate::media::{MediaTime, MediaUnit, StreamConfig, Track};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 /// A unit in its place, with the codec configuration it was encoded under.
 #[derive(Debug)]
@@ -132,30 +131,19 @@ pub struct View {
 /// The one writer.
 #[derive(Debug)]
 pub struct Window {
-    /// What the window itself keeps, so that a destination restarted after a fault finds its past.
-    oldest: Cursor,
-    keep: Duration,
     view: View,
 }
 
-impl Window {
-    /// A window that keeps the last `keep` of media alive by itself.
-    pub fn new(keep: Duration) -> Self {
-        let start = Cursor { behind: Arc::new(Node { entry: None, next: OnceLock::new() }) };
-        Window {
-            oldest: start.clone(),
-            keep,
-            view: View { newest: start, keyframe: None, time: MediaTime::ZERO },
-        }
+impl Default for Window {
+    fn default() -> Self {
+        let newest = Cursor { behind: Arc::new(Node { entry: None, next: OnceLock::new() }) };
+        Window { view: View { newest, keyframe: None, time: MediaTime::ZERO } }
     }
+}
 
+impl Window {
     pub fn view(&self) -> &View {
         &self.view
-    }
-
-    /// The oldest place that the window keeps.
-    pub fn oldest(&self) -> Cursor {
-        self.oldest.clone()
     }
 
     pub fn push(&mut self, unit: MediaUnit, config: Arc<StreamConfig>) {
@@ -169,10 +157,6 @@ impl Window {
             self.view.keyframe = Some(before);
         }
         self.view.time = self.view.time.max(dts);
-        let horizon = self.view.time - self.keep;
-        while self.oldest.peek().is_some_and(|entry| entry.unit.dts < horizon) {
-            self.oldest.advance();
-        }
     }
 }
 
@@ -205,18 +189,20 @@ pub(crate) mod tests {
         MediaUnit { track: Track::Video, dts: at, pts: at, keyframe, data: Bytes::from_static(b"unit") }
     }
 
-    fn filled(keep_s: u64, seconds: i64) -> Window {
-        let mut window = Window::new(Duration::from_secs(keep_s));
+    /// A unit each 100 ms, a keyframe each 2 s; with the place before the first.
+    pub(crate) fn filled(seconds: i64) -> (Window, Cursor) {
+        let mut window = Window::default();
+        let start = window.view().newest.clone();
         for ms in (0..seconds * 1000).step_by(100) {
             window.push(video(ms, ms % 2000 == 0), config());
         }
-        window
+        (window, start)
     }
 
     #[test]
     fn a_cursor_sees_every_unit_once_in_order() {
-        let mut window = Window::new(Duration::ZERO);
-        let mut cursor = window.oldest();
+        let mut window = Window::default();
+        let mut cursor = window.view().newest.clone();
         assert!(cursor.peek().is_none());
         for ms in 0..5 {
             window.push(video(ms, ms == 0), config());
@@ -229,8 +215,7 @@ pub(crate) mod tests {
 
     #[test]
     fn keyframes_are_found_from_any_place() {
-        let window = filled(100, 10);
-        let start = window.oldest();
+        let (window, start) = filled(10);
         let at = |cursor: Option<Cursor>| cursor.and_then(|c| c.peek().map(|e| e.unit.dts.as_millis()));
         assert_eq!(at(start.last_keyframe_until(MediaTime::from_millis(4100))), Some(4000));
         assert_eq!(at(start.last_keyframe_until(MediaTime::from_millis(-1))), None);
@@ -241,11 +226,10 @@ pub(crate) mod tests {
 
     #[test]
     fn what_no_cursor_needs_is_freed() {
-        let mut window = filled(1, 1);
-        let first = Arc::downgrade(&window.oldest().behind);
-        let slow = window.oldest();
+        let (mut window, slow) = filled(1);
+        let first = Arc::downgrade(&slow.behind);
         for ms in (1000..5000).step_by(100) {
-            window.push(video(ms, false), config());
+            window.push(video(ms, ms % 2000 == 0), config());
         }
         assert!(first.upgrade().is_some(), "a slow cursor keeps what lies ahead of it");
         drop(slow);
@@ -254,7 +238,8 @@ pub(crate) mod tests {
 
     #[test]
     fn a_long_chain_is_freed_without_recursion() {
-        let mut window = Window::new(Duration::from_secs(1_000_000));
+        let mut window = Window::default();
+        let _start = window.view().newest.clone();
         let config = config();
         for ms in 0..300_000 {
             window.push(video(ms, false), Arc::clone(&config));
