@@ -5,4 +5,5 @@
 pub mod bridge;
 pub mod config;
 pub mod media;
+pub mod rehearsal;
 pub mod stamp;
