@@ -6,4 +6,5 @@ pub mod bridge;
 pub mod config;
 pub mod media;
 pub mod rehearsal;
+pub mod rtmp;
 pub mod stamp;

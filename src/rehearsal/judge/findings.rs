@@ -1,7 +1,7 @@
 //! The verdict: what was measured, in sentences. Pure.
 
-use super::Judge;
 use super::report::{StreamReport, Verdict};
+use super::{Judge, Unreadable};
 
 /// Sound and picture of one moment further apart than this on the wire: a player that starts with either
 /// waits as long for the other.
@@ -108,12 +108,7 @@ impl Judge {
         } else if video.codec.is_none() {
             findings.push("The video has no H.264 sequence header that can be read.".into());
         }
-        if self.video.unreadable > 0 {
-            findings.push(format!(
-                "{} of video without H.264, or unreadable.",
-                count(self.video.unreadable, "tag", "tags")
-            ));
-        }
+        unreadable("video", &self.video.unreadable, findings);
         if self.video.before_header > 0 {
             findings.push(format!(
                 "{} came before the sequence header.",
@@ -190,12 +185,7 @@ impl Judge {
         } else if audio.codec.is_none() {
             findings.push("The audio has no AAC sequence header that can be read.".into());
         }
-        if self.audio.unreadable > 0 {
-            findings.push(format!(
-                "{} of audio without AAC, or unreadable.",
-                count(self.audio.unreadable, "tag", "tags")
-            ));
-        }
+        unreadable("audio", &self.audio.unreadable, findings);
         if self.audio.before_header > 0 {
             findings.push(format!(
                 "{} of audio came before the sequence header.",
@@ -278,6 +268,15 @@ fn went_back(track: &str, timestamps: &super::report::TimestampReport, findings:
             "{track} timestamps went back {}, at most by {} ms.",
             count(timestamps.went_back, "time", "times"),
             timestamps.most_back_ms
+        ));
+    }
+}
+
+fn unreadable(track: &str, tags: &Unreadable, findings: &mut Vec<String>) {
+    if let Some(first) = &tags.first {
+        findings.push(format!(
+            "{} of {track} can't be judged: {first}.",
+            count(tags.count, "tag", "tags")
         ));
     }
 }

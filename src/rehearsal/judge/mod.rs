@@ -10,8 +10,11 @@ pub mod report;
 mod stamps;
 mod timing;
 
-use crate::rehearsal::rules::{End, Platform, Refusal, StreamKey};
+use crate::rehearsal::rules::{BAD_NAME, End, Platform, Refusal, StreamKey};
+use crate::rtmp::flv::{self, AudioBody, FlvError, VideoBody};
+use crate::rtmp::{Amf0Value, TagKind};
 use crate::stamp;
+use bytes::Bytes;
 use codec::{AudioCodec, VideoCodec};
 use histogram::Histogram;
 use rate::Rate;
@@ -38,14 +41,14 @@ pub struct Arrival {
 
 /// One H.264 access unit as an FLV tag carries it.
 #[derive(Clone, Copy, Debug)]
-pub struct VideoFrame<'a> {
+struct VideoFrame<'a> {
     /// On the publish's timeline.
-    pub dts_ms: u64,
+    dts_ms: u64,
     /// Presentation less decode time.
-    pub composition_ms: i32,
-    pub keyframe: bool,
+    composition_ms: i32,
+    keyframe: bool,
     /// NAL units behind 4-byte lengths.
-    pub data: &'a [u8],
+    data: &'a [u8],
 }
 
 #[derive(Debug)]
@@ -104,7 +107,7 @@ struct Video {
     gops: Option<GopReport>,
     last_arrival: Option<Instant>,
     largest_gap_ms: f64,
-    unreadable: u64,
+    unreadable: Unreadable,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -124,7 +127,21 @@ struct Audio {
     clock: Clock,
     last_arrival: Option<Instant>,
     largest_gap_ms: f64,
-    unreadable: u64,
+    unreadable: Unreadable,
+}
+
+/// Tags that hold something else, or are broken.
+#[derive(Debug, Default)]
+struct Unreadable {
+    count: u64,
+    first: Option<FlvError>,
+}
+
+impl Unreadable {
+    fn add(&mut self, error: FlvError) {
+        self.count += 1;
+        self.first.get_or_insert(error);
+    }
 }
 
 /// What came since the last summary.
@@ -220,24 +237,54 @@ impl Judge {
     /// A publish on this key was refused.
     pub fn refused(&mut self, refusal: &Refusal) {
         self.refused += 1;
-        if refusal.code != crate::rehearsal::rules::BAD_NAME {
+        if refusal.code != BAD_NAME {
             self.denial
                 .get_or_insert_with(|| refusal.description.clone());
         }
     }
 
-    /// What the publisher's onMetaData tells.
-    pub fn metadata(&mut self, fps: Option<f64>, encoder: Option<&str>) {
-        if let Some(fps) = fps {
+    /// One tag as it came; `at_ms` is its time on the publish's timeline.
+    pub fn tag(&mut self, now: Arrival, kind: TagKind, at_ms: u64, body: &Bytes) {
+        match kind {
+            TagKind::Video => match flv::parse_video(body) {
+                Ok(VideoBody::SequenceHeader(record)) => self.video_header(&record),
+                Ok(VideoBody::AccessUnit {
+                    keyframe,
+                    cts_ms,
+                    data,
+                }) => self.video(
+                    now,
+                    VideoFrame {
+                        dts_ms: at_ms,
+                        composition_ms: cts_ms,
+                        keyframe,
+                        data: &data,
+                    },
+                ),
+                Ok(VideoBody::EndOfSequence | VideoBody::Command) => {}
+                Err(error) => self.video.unreadable.add(error),
+            },
+            TagKind::Audio => match flv::parse_audio(body) {
+                Ok(AudioBody::SequenceHeader(config)) => self.audio_header(&config),
+                Ok(AudioBody::Frame(data)) => self.audio(now, at_ms, &data),
+                Err(error) => self.audio.unreadable.add(error),
+            },
+            TagKind::Script => {}
+        }
+    }
+
+    /// onMetaData's value.
+    pub fn metadata(&mut self, value: &Amf0Value) {
+        if let Some(fps) = value.get("framerate").and_then(Amf0Value::as_number) {
             self.video.grid.set_rate(fps);
         }
-        if let Some(encoder) = encoder {
+        if let Some(encoder) = value.get("encoder").and_then(Amf0Value::as_str) {
             self.encoder = Some(printable(encoder));
         }
     }
 
     /// An AVCDecoderConfigurationRecord.
-    pub fn video_header(&mut self, record: &[u8]) {
+    fn video_header(&mut self, record: &[u8]) {
         let video = &mut self.video;
         if remember(&mut video.header, record, &mut video.codec_changes) {
             video.codec = codec::video(record);
@@ -245,14 +292,14 @@ impl Judge {
     }
 
     /// An AudioSpecificConfig.
-    pub fn audio_header(&mut self, config: &[u8]) {
+    fn audio_header(&mut self, config: &[u8]) {
         let audio = &mut self.audio;
         if remember(&mut audio.header, config, &mut audio.codec_changes) {
             audio.codec = codec::audio(config);
         }
     }
 
-    pub fn video(&mut self, now: Arrival, frame: VideoFrame) {
+    fn video(&mut self, now: Arrival, frame: VideoFrame) {
         let Some(publish) = &mut self.publish else {
             return;
         };
@@ -299,7 +346,7 @@ impl Judge {
     }
 
     /// One raw AAC frame.
-    pub fn audio(&mut self, now: Arrival, at_ms: u64, data: &[u8]) {
+    fn audio(&mut self, now: Arrival, at_ms: u64, data: &[u8]) {
         let Some(publish) = &mut self.publish else {
             return;
         };
@@ -312,16 +359,6 @@ impl Judge {
         self.audio.see(now.at, at_ms, bytes);
         self.arrived(now.at, bytes);
         self.second.audio_bytes += bytes;
-    }
-
-    /// A video tag that holds no H.264, or can't be read.
-    pub fn unreadable_video(&mut self) {
-        self.video.unreadable += 1;
-    }
-
-    /// An audio tag that holds no AAC, or can't be read.
-    pub fn unreadable_audio(&mut self) {
-        self.audio.unreadable += 1;
     }
 
     fn arrived(&mut self, at: Instant, bytes: u64) {

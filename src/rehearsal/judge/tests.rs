@@ -38,7 +38,10 @@ impl Publisher {
     fn begin(&mut self, at_frame: u64) {
         let at = self.arrival(at_frame * 100_000 / 3).at;
         self.judge.begin_publish(at);
-        self.judge.metadata(Some(30.0), Some("Test 1.0"));
+        self.judge.metadata(&Amf0Value::ecma_array([
+            ("framerate", Amf0Value::Number(30.0)),
+            ("encoder", Amf0Value::string("Test 1.0")),
+        ]));
         self.judge.video_header(&AVCC);
         self.judge.audio_header(&[0x11, 0x90]);
     }
@@ -275,7 +278,11 @@ fn nothing_before_the_sequence_header_and_no_other_codec() {
     let mut p = Publisher::new(Platform::Custom);
     p.judge.begin_publish(p.start);
     p.video(1, 0, false);
-    p.judge.unreadable_audio();
+    let arrival = p.arrival(0);
+    for _ in 0..2 {
+        let mp3 = Bytes::from_static(&[0x2f, 0]);
+        p.judge.tag(arrival, TagKind::Audio, 0, &mp3);
+    }
     let report = p.report();
     assert_eq!(
         report.verdict.findings,
@@ -283,7 +290,8 @@ fn nothing_before_the_sequence_header_and_no_other_codec() {
             "The video has no H.264 sequence header that can be read.",
             "1 frame came before the sequence header.",
             "1 publish began with a picture that is no keyframe.",
-            "1 tag of audio without AAC, or unreadable.",
+            "2 tags of audio can't be judged: the audio codec is number 2, and Regia takes AAC (10): \
+             choose AAC in the sending encoder.",
         ]
     );
 }
@@ -332,6 +340,35 @@ fn a_senders_clock_ahead_of_ours_is_told() {
     let report = p.report();
     assert_eq!(report.latency.unwrap().min_ms, -4_920.0);
     assert!(report.verdict.notes[0].starts_with("Frames arrived before they were captured"));
+}
+
+#[test]
+fn tags_are_taken_apart() {
+    let mut p = Publisher::new(Platform::Custom);
+    p.judge.begin_publish(p.start);
+    let header = [&[0x17, 0, 0, 0, 0], AVCC.as_slice()].concat();
+    let tags: [(TagKind, u64, Vec<u8>); 6] = [
+        (TagKind::Video, 0, header),
+        (TagKind::Audio, 0, vec![0xaf, 0, 0x11, 0x90]),
+        (TagKind::Video, 0, vec![0x17, 1, 0, 0, 67, 0, 0, 0, 1, 0x65]),
+        (TagKind::Audio, 5, vec![0xaf, 1, 0x21]),
+        (
+            TagKind::Video,
+            33,
+            vec![0x27, 1, 0, 0, 67, 0, 0, 0, 1, 0x61],
+        ),
+        (TagKind::Video, 40, vec![0x57, 0]),
+    ];
+    let arrival = p.arrival(0);
+    for (kind, at_ms, body) in tags {
+        p.judge.tag(arrival, kind, at_ms, &body.into());
+    }
+    let report = p.report();
+    assert_eq!(report.verdict.findings, [""; 0]);
+    assert_eq!((report.video.frames, report.video.keyframes), (2, 1));
+    assert_eq!(report.audio.frames, 1);
+    assert_eq!(report.sync.worst_start_ms, Some(-62));
+    assert_eq!(report.audio.codec.unwrap().sample_rate, 48_000);
 }
 
 #[test]
