@@ -1,6 +1,7 @@
 //! FLV files (Adobe's Video File Format 10.1, annex E): tags out as bytes, bytes in as tags.
 
 use super::flv::FlvError;
+use crate::media::Track;
 use bytes::{Buf, Bytes, BytesMut};
 
 const SIGNATURE: [u8; 4] = *b"FLV\x01";
@@ -26,6 +27,15 @@ pub struct FlvTag {
     /// Milliseconds, modulo 2^32: see `TimestampUnwrapper`.
     pub timestamp: u32,
     pub body: Bytes,
+}
+
+impl From<Track> for TagKind {
+    fn from(track: Track) -> Self {
+        match track {
+            Track::Audio => TagKind::Audio,
+            Track::Video => TagKind::Video,
+        }
+    }
 }
 
 impl TagKind {
@@ -87,6 +97,14 @@ pub struct FlvReader {
 impl FlvReader {
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// For tags without a file around them: RTMP's aggregate messages.
+    pub fn without_header() -> Self {
+        FlvReader {
+            in_tags: true,
+            ..Self::default()
+        }
     }
 
     pub fn push(&mut self, bytes: &[u8]) {

@@ -11,6 +11,7 @@ const MIN_SECRET: usize = 3;
 
 /// Codes of onStatus (Adobe's NetStatusEvent; Enhanced RTMP v2 for the reconnect request).
 pub(super) mod code {
+    pub const CONNECT_SUCCESS: &str = "NetConnection.Connect.Success";
     pub const CONNECT_REJECTED: &str = "NetConnection.Connect.Rejected";
     pub const CONNECT_CLOSED: &str = "NetConnection.Connect.Closed";
     pub const APP_SHUTDOWN: &str = "NetConnection.Connect.AppShutdown";
@@ -20,6 +21,7 @@ pub(super) mod code {
     pub const PUBLISH_BAD_NAME: &str = "NetStream.Publish.BadName";
     pub const PUBLISH_DENIED: &str = "NetStream.Publish.Denied";
     pub const UNPUBLISHED: &str = "NetStream.Unpublish.Success";
+    pub const PLAY_FAILED: &str = "NetStream.Play.Failed";
 }
 
 /// Why a server refused, as far as its code and words tell.
