@@ -178,9 +178,16 @@ pub enum End {
     Shutdown,
 }
 
-impl End {
-    pub fn is_clean(self) -> bool {
-        matches!(self, End::Unpublished | End::Deleted)
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(match self {
+            End::Unpublished => "unpublished by its publisher",
+            End::Deleted => "ended by its publisher",
+            End::Lost => "the connection ended without FCUnpublish or deleteStream",
+            End::Limit => "cut at the longest session",
+            End::TakenOver => "taken over by another connection",
+            End::Shutdown => "this ingest was stopped",
+        })
     }
 }
 

@@ -143,6 +143,15 @@ impl Judge {
                     .into(),
             );
         }
+        // With stamps it is known whether these are losses.
+        if video.holes > 0 && report.stamps.stamped == 0 {
+            notes.push(format!(
+                "The video's timestamps have {}, {:.0} ms together: frames that were lost, or never \
+                 made.",
+                count(video.holes, "hole", "holes"),
+                video.holes_ms
+            ));
+        }
         if video.codec_changes > 0 {
             notes.push(format!(
                 "The video's sequence header changed {}.",

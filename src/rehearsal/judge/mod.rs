@@ -10,9 +10,10 @@ pub mod report;
 mod stamps;
 mod timing;
 
+use crate::media::Track;
 use crate::rehearsal::rules::{BAD_NAME, End, Platform, Refusal, StreamKey};
+use crate::rtmp::Amf0Value;
 use crate::rtmp::flv::{self, AudioBody, FlvError, VideoBody};
-use crate::rtmp::{Amf0Value, TagKind};
 use crate::stamp;
 use bytes::Bytes;
 use codec::{AudioCodec, VideoCodec};
@@ -187,8 +188,9 @@ impl Judge {
         }
     }
 
-    /// A publish was accepted: its timeline is its own, the count of frames goes on.
-    pub fn begin_publish(&mut self, now: Instant) {
+    /// A publish was accepted: its timeline is its own, the count of frames goes on. Which publish on this key it is,
+    /// from 1.
+    pub fn begin_publish(&mut self, now: Instant) -> u64 {
         let first = *self.first_publish.get_or_insert(now);
         if let Some(ended) = self.last_end {
             let pause = (now - ended).as_secs_f64();
@@ -216,6 +218,7 @@ impl Judge {
             began: Some(now),
             ..Second::default()
         };
+        self.publish_count
     }
 
     pub fn end_publish(&mut self, now: Instant, end: End) {
@@ -234,6 +237,11 @@ impl Judge {
         }
     }
 
+    /// Publishes on this key were refused because one was on.
+    pub fn refused_meanwhile(&mut self, times: u64) {
+        self.refused += times;
+    }
+
     /// A publish on this key was refused.
     pub fn refused(&mut self, refusal: &Refusal) {
         self.refused += 1;
@@ -244,9 +252,9 @@ impl Judge {
     }
 
     /// One tag as it came; `at_ms` is its time on the publish's timeline.
-    pub fn tag(&mut self, now: Arrival, kind: TagKind, at_ms: u64, body: &Bytes) {
-        match kind {
-            TagKind::Video => match flv::parse_video(body) {
+    pub fn tag(&mut self, now: Arrival, track: Track, at_ms: u64, body: &Bytes) {
+        match track {
+            Track::Video => match flv::parse_video(body) {
                 Ok(VideoBody::SequenceHeader(record)) => self.video_header(&record),
                 Ok(VideoBody::AccessUnit {
                     keyframe,
@@ -264,12 +272,11 @@ impl Judge {
                 Ok(VideoBody::EndOfSequence | VideoBody::Command) => {}
                 Err(error) => self.video.unreadable.add(error),
             },
-            TagKind::Audio => match flv::parse_audio(body) {
+            Track::Audio => match flv::parse_audio(body) {
                 Ok(AudioBody::SequenceHeader(config)) => self.audio_header(&config),
                 Ok(AudioBody::Frame(data)) => self.audio(now, at_ms, &data),
                 Err(error) => self.audio.unreadable.add(error),
             },
-            TagKind::Script => {}
         }
     }
 
@@ -480,7 +487,8 @@ impl Video {
         self.began_without_keyframe += u64::from(first && !frame.keyframe);
         self.presented_before_decoded += u64::from(frame.composition_ms < 0);
         self.rate.add(frame.dts_ms, frame.data.len() as u64);
-        self.clock.tick(frame.dts_ms, None);
+        let unit_ms = self.grid.fps().map(|fps| 1_000.0 / fps.as_f64());
+        self.clock.tick(frame.dts_ms, unit_ms);
         self.grid.check(pts_ms, frame.keyframe);
         note_gap(&mut self.last_arrival, at, &mut self.largest_gap_ms);
         if frame.keyframe {
@@ -534,6 +542,8 @@ impl Video {
                 .rounded(),
             gop: self.gops,
             timestamps: timestamps(&self.clock),
+            holes: self.clock.holes,
+            holes_ms: thousandths(self.clock.hole_ms),
             grid: (self.grid.judged > 0).then(|| GridReport {
                 judged: self.grid.judged,
                 bent: self.grid.bent,

@@ -144,6 +144,9 @@ pub struct VideoReport {
     pub bitrate: RateReport,
     pub gop: Option<GopReport>,
     pub timestamps: TimestampReport,
+    /// Steps between decode times of more than one and a half frames, within a publish: frames lost or never made.
+    pub holes: u64,
+    pub holes_ms: f64,
     pub grid: Option<GridReport>,
     pub largest_arrival_gap_ms: f64,
 }

@@ -281,7 +281,7 @@ fn nothing_before_the_sequence_header_and_no_other_codec() {
     let arrival = p.arrival(0);
     for _ in 0..2 {
         let mp3 = Bytes::from_static(&[0x2f, 0]);
-        p.judge.tag(arrival, TagKind::Audio, 0, &mp3);
+        p.judge.tag(arrival, Track::Audio, 0, &mp3);
     }
     let report = p.report();
     assert_eq!(
@@ -347,17 +347,13 @@ fn tags_are_taken_apart() {
     let mut p = Publisher::new(Platform::Custom);
     p.judge.begin_publish(p.start);
     let header = [&[0x17, 0, 0, 0, 0], AVCC.as_slice()].concat();
-    let tags: [(TagKind, u64, Vec<u8>); 6] = [
-        (TagKind::Video, 0, header),
-        (TagKind::Audio, 0, vec![0xaf, 0, 0x11, 0x90]),
-        (TagKind::Video, 0, vec![0x17, 1, 0, 0, 67, 0, 0, 0, 1, 0x65]),
-        (TagKind::Audio, 5, vec![0xaf, 1, 0x21]),
-        (
-            TagKind::Video,
-            33,
-            vec![0x27, 1, 0, 0, 67, 0, 0, 0, 1, 0x61],
-        ),
-        (TagKind::Video, 40, vec![0x57, 0]),
+    let tags: [(Track, u64, Vec<u8>); 6] = [
+        (Track::Video, 0, header),
+        (Track::Audio, 0, vec![0xaf, 0, 0x11, 0x90]),
+        (Track::Video, 0, vec![0x17, 1, 0, 0, 67, 0, 0, 0, 1, 0x65]),
+        (Track::Audio, 5, vec![0xaf, 1, 0x21]),
+        (Track::Video, 33, vec![0x27, 1, 0, 0, 67, 0, 0, 0, 1, 0x61]),
+        (Track::Video, 40, vec![0x57, 0]),
     ];
     let arrival = p.arrival(0);
     for (kind, at_ms, body) in tags {
