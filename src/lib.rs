@@ -4,6 +4,7 @@
 
 pub mod bridge;
 pub mod config;
+pub mod doctor;
 pub mod media;
 pub mod platform;
 pub mod recording;
