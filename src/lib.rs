@@ -4,5 +4,6 @@
 
 pub mod bridge;
 pub mod config;
+pub mod engine;
 pub mod media;
 pub mod stamp;
