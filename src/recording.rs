@@ -37,9 +37,17 @@ pub async fn record(
     base: MediaTime,
     mut stop: watch::Receiver<Option<u64>>,
 ) -> Result<(), RecordingError> {
-    let failed = |error| RecordingError { path: path.to_owned(), error };
+    let failed = |error| RecordingError {
+        path: path.to_owned(),
+        error,
+    };
     let mut file = File::create_new(path).await.map_err(failed)?;
-    let mut writer = Writer { cursor: from, base, config: None, out: Vec::new() };
+    let mut writer = Writer {
+        cursor: from,
+        base,
+        config: None,
+        out: Vec::new(),
+    };
     flv_file::write_header(&mut writer.out);
     loop {
         let until = *stop.borrow_and_update();
@@ -76,22 +84,44 @@ impl Writer {
             if until.is_some_and(|until| self.cursor.seq() >= until) {
                 return true;
             }
-            let Some(entry) = self.cursor.advance() else { return false };
+            let Some(entry) = self.cursor.advance() else {
+                return false;
+            };
             let time = |at: MediaTime| MediaTime(at.0 - self.base.0).round_millis().max(0);
             let (dts, pts) = (time(entry.unit.dts), time(entry.unit.pts));
-            if !self.config.as_ref().is_some_and(|config| Arc::ptr_eq(config, &entry.config)) {
+            if !self
+                .config
+                .as_ref()
+                .is_some_and(|config| Arc::ptr_eq(config, &entry.config))
+            {
                 let config = Arc::clone(&entry.config);
-                let metadata = amf0::encode(&[Amf0Value::string("onMetaData"), flv::metadata(&config)]);
+                let metadata =
+                    amf0::encode(&[Amf0Value::string("onMetaData"), flv::metadata(&config)]);
                 tag(TagKind::Script, dts, &metadata, &mut self.out);
-                tag(TagKind::Video, dts, &flv::video_sequence_header(&config.video), &mut self.out);
-                tag(TagKind::Audio, dts, &flv::audio_sequence_header(&config.audio), &mut self.out);
+                tag(
+                    TagKind::Video,
+                    dts,
+                    &flv::video_sequence_header(&config.video),
+                    &mut self.out,
+                );
+                tag(
+                    TagKind::Audio,
+                    dts,
+                    &flv::audio_sequence_header(&config.audio),
+                    &mut self.out,
+                );
                 self.config = Some(config);
             }
             let kind = match entry.unit.track {
                 Track::Video => TagKind::Video,
                 Track::Audio => TagKind::Audio,
             };
-            tag(kind, dts, &flv::unit_body(&entry.unit, pts - dts), &mut self.out);
+            tag(
+                kind,
+                dts,
+                &flv::unit_body(&entry.unit, pts - dts),
+                &mut self.out,
+            );
         }
     }
 }

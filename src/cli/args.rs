@@ -30,9 +30,15 @@ pub struct Cli {
 impl Cli {
     /// Where the state is when nobody says: systemd's directory, else this user's own.
     pub fn state_dir(&self) -> PathBuf {
-        let given = self.state.clone().or_else(|| std::env::var_os("STATE_DIRECTORY").map(PathBuf::from));
-        let user = || std::env::var_os("XDG_RUNTIME_DIR").map(|dir| PathBuf::from(dir).join("regia"));
-        given.or_else(user).unwrap_or_else(|| PathBuf::from("/var/lib/regia"))
+        let given = self
+            .state
+            .clone()
+            .or_else(|| std::env::var_os("STATE_DIRECTORY").map(PathBuf::from));
+        let user =
+            || std::env::var_os("XDG_RUNTIME_DIR").map(|dir| PathBuf::from(dir).join("regia"));
+        given
+            .or_else(user)
+            .unwrap_or_else(|| PathBuf::from("/var/lib/regia"))
     }
 }
 
@@ -58,12 +64,6 @@ pub enum Command {
     Live {
         #[command(subcommand)]
         command: LiveCommand,
-    },
-    /// Devices, encoders by trial, GStreamer, clock, disk, uplinks
-    Doctor {
-        /// One JSON object
-        #[arg(long)]
-        json: bool,
     },
     /// Internal: the process that captures and encodes
     #[command(hide = true)]

@@ -12,10 +12,21 @@ pub enum Verb {
     Status,
 }
 
-pub async fn ask(state: PathBuf, verb: Verb, destinations: Vec<String>, json: bool) -> anyhow::Result<u8> {
+pub async fn ask(
+    state: PathBuf,
+    verb: Verb,
+    destinations: Vec<String>,
+    json: bool,
+) -> anyhow::Result<u8> {
     let (path, body) = match verb {
-        Verb::Start => ("/api/v1/live/start", Some(json!({ "destinations": destinations }))),
-        Verb::Stop => ("/api/v1/live/stop", Some(json!({ "destinations": destinations }))),
+        Verb::Start => (
+            "/api/v1/live/start",
+            Some(json!({ "destinations": destinations })),
+        ),
+        Verb::Stop => (
+            "/api/v1/live/stop",
+            Some(json!({ "destinations": destinations })),
+        ),
         Verb::Status => ("/api/v1/status", None),
     };
     let status = client::request(&state.join("regia.sock"), path, body).await?;
@@ -43,7 +54,13 @@ fn text(status: &Value) -> String {
     );
     for source in status["sources"].as_array().into_iter().flatten() {
         // Writing to a String does not fail.
-        let _ = writeln!(text, "source {}: {} {}", word(source, "id"), word(source, "state"), word(source, "detail"));
+        let _ = writeln!(
+            text,
+            "source {}: {} {}",
+            word(source, "id"),
+            word(source, "state"),
+            word(source, "detail")
+        );
     }
     for to in status["destinations"].as_array().into_iter().flatten() {
         let _ = writeln!(
@@ -52,7 +69,10 @@ fn text(status: &Value) -> String {
             word(to, "id"),
             word(to, "state"),
             word(to, "ingest"),
-            to["uplink"].as_str().map(|uplink| format!(" over {uplink}")).unwrap_or_default(),
+            to["uplink"]
+                .as_str()
+                .map(|uplink| format!(" over {uplink}"))
+                .unwrap_or_default(),
             number(to, "bitrate_kbps") / 1000.0,
             number(to, "hold_used_s"),
             number(to, "hold_s"),

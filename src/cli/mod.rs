@@ -17,25 +17,36 @@ pub const BAD_USAGE: u8 = 2;
 /// Runs the command and says how it went.
 pub fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     let state = cli.state_dir();
-    let code = match cli.command {
+    Ok(match cli.command {
         Command::Engine => {
             crate::engine::run()?;
-            0
+            ExitCode::SUCCESS
         }
-        Command::Check { json } => crate::config::check::check_command(cli.config.as_deref(), json)?,
-        Command::Doctor { json } => crate::doctor::doctor_command(cli.config.as_deref(), &state, &crate::engine::probe(), json)?,
-        Command::Run { live } => block_on(run::run(cli.config.as_deref(), &state, live))?,
-        Command::Rehearse(args) => block_on(async { Ok(crate::rehearsal::rehearse_command(args).await) })?,
-        Command::Demo(args) => block_on(demo::demo(args))?,
+        Command::Check { json } => {
+            crate::config::check::check_command(cli.config.as_deref(), json)?.into()
+        }
+        Command::Run { live } => block_on(run::run(cli.config.as_deref(), &state, live))?.into(),
+        Command::Rehearse(args) => {
+            block_on(async { Ok(crate::rehearsal::rehearse_command(args).await) })?
+        }
+        Command::Demo(args) => block_on(demo::demo(args))?.into(),
         Command::Live { command } => block_on(match command {
-            LiveCommand::Start { destination, json } => live::ask(state, live::Verb::Start, destination, json),
-            LiveCommand::Stop { destination, json } => live::ask(state, live::Verb::Stop, destination, json),
+            LiveCommand::Start { destination, json } => {
+                live::ask(state, live::Verb::Start, destination, json)
+            }
+            LiveCommand::Stop { destination, json } => {
+                live::ask(state, live::Verb::Stop, destination, json)
+            }
             LiveCommand::Status { json } => live::ask(state, live::Verb::Status, Vec::new(), json),
-        })?,
-    };
-    Ok(ExitCode::from(code))
+        })?
+        .into(),
+    })
 }
 
 fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(future)
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?
+        .block_on(future)
 }

@@ -25,7 +25,8 @@ pub async fn run(config: Option<&Path>, state: &Path, live: bool) -> anyhow::Res
     for warning in &loaded.warnings {
         warn!("{warning}");
     }
-    std::fs::create_dir_all(state).with_context(|| format!("cannot make the state directory {}", state.display()))?;
+    std::fs::create_dir_all(state)
+        .with_context(|| format!("cannot make the state directory {}", state.display()))?;
     let session = session::start(loaded.settings).await?;
     let (shutdown, stopped) = watch::channel(false);
     let ended = async move {
@@ -34,7 +35,7 @@ pub async fn run(config: Option<&Path>, state: &Path, live: bool) -> anyhow::Res
         let _ = stopped.wait_for(|stop| *stop).await;
     };
     let socket = state.join("regia.sock");
-    let served = match api::serve(&socket, session.clone(), ended).await {
+    let served = match api::serve(&socket, session.clone(), Box::pin(ended)).await {
         Ok(serving) => tokio::spawn(serving),
         Err(error) => {
             eprintln!("{error}");
@@ -61,10 +62,13 @@ async fn until_signalled(mut session: SessionHandle) -> anyhow::Result<u8> {
         _ = terminate.recv() => {}
     }
     info!("ending: what is left is delivered first; once more to give that up");
-    session.stop(Vec::new()).await.or_else(|error| match error {
-        session::SessionError::NoDestination => Ok(()),
-        error => Err(error),
-    })?;
+    session
+        .stop(Vec::new())
+        .await
+        .or_else(|error| match error {
+            session::SessionError::NoDestination => Ok(()),
+            error => Err(error),
+        })?;
     tokio::select! {
         () = session.standby() => Ok(0),
         _ = interrupt.recv() => Ok(FAILED),

@@ -6,8 +6,9 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
-use std::future::{Future, IntoFuture};
+use std::future::IntoFuture;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -37,8 +38,17 @@ impl IntoResponse for SessionError {
             SessionError::NoDestination => (StatusCode::CONFLICT, "no-destination"),
             SessionError::Gone => (StatusCode::SERVICE_UNAVAILABLE, "gone"),
         };
-        let problem = Problem { kind: format!("regia:{kind}"), title: self.to_string(), status: status.as_u16() };
-        (status, [(header::CONTENT_TYPE, "application/problem+json")], Json(problem)).into_response()
+        let problem = Problem {
+            kind: format!("regia:{kind}"),
+            title: self.to_string(),
+            status: status.as_u16(),
+        };
+        (
+            status,
+            [(header::CONTENT_TYPE, "application/problem+json")],
+            Json(problem),
+        )
+            .into_response()
     }
 }
 
@@ -82,9 +92,12 @@ pub enum SocketError {
 pub async fn serve(
     path: &Path,
     session: SessionHandle,
-    shutdown: impl Future<Output = ()> + Send + 'static,
-) -> Result<impl Future<Output = io::Result<()>>, SocketError> {
-    let failed = |error| SocketError::Io { path: path.to_owned(), error };
+    shutdown: BoxFuture<'static, ()>,
+) -> Result<impl Future<Output = io::Result<()>> + use<>, SocketError> {
+    let failed = |error| SocketError::Io {
+        path: path.to_owned(),
+        error,
+    };
     if UnixStream::connect(path).await.is_ok() {
         return Err(SocketError::InUse(path.parent().unwrap_or(path).to_owned()));
     }
@@ -95,5 +108,7 @@ pub async fn serve(
     }
     let listener = UnixListener::bind(path).map_err(failed)?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
-    Ok(axum::serve(listener, router(session)).with_graceful_shutdown(shutdown).into_future())
+    Ok(axum::serve(listener, router(session))
+        .with_graceful_shutdown(shutdown)
+        .into_future())
 }

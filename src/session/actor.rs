@@ -57,8 +57,14 @@ pub struct Status {
 }
 
 enum Request {
-    Start { destinations: Vec<String>, reply: oneshot::Sender<Result<(), SessionError>> },
-    Stop { destinations: Vec<String>, reply: oneshot::Sender<Result<(), SessionError>> },
+    Start {
+        destinations: Vec<String>,
+        reply: oneshot::Sender<Result<(), SessionError>>,
+    },
+    Stop {
+        destinations: Vec<String>,
+        reply: oneshot::Sender<Result<(), SessionError>>,
+    },
 }
 
 /// How panel, CLI and schedule act. Cloning makes another handle.
@@ -71,22 +77,46 @@ pub struct SessionHandle {
 impl SessionHandle {
     /// Goes live to these destinations, or to all. Those that are live already stay as they are.
     pub async fn start(&self, destinations: Vec<String>) -> Result<(), SessionError> {
-        self.ask(|reply| Request::Start { destinations, reply }).await
+        self.ask(|reply| Request::Start {
+            destinations,
+            reply,
+        })
+        .await
     }
 
     /// Delivers what is left and ends the broadcast on these destinations, or on all.
     pub async fn stop(&self, destinations: Vec<String>) -> Result<(), SessionError> {
-        self.ask(|reply| Request::Stop { destinations, reply }).await
+        self.ask(|reply| Request::Stop {
+            destinations,
+            reply,
+        })
+        .await
     }
 
     pub fn status(&self) -> Status {
         self.status.borrow().clone()
     }
 
+    /// Returns when the programme is on air on any destination. Never, when it does not come so far.
+    pub async fn on_air(&mut self) {
+        let on_air = |status: &Status| {
+            matches!(
+                status.state,
+                State::OnAir | State::Degraded | State::BackupUplink
+            )
+        };
+        if self.status.wait_for(on_air).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
     /// Returns when nothing is being published any more.
     pub async fn standby(&mut self) {
         // An actor that is gone publishes nothing.
-        let _ = self.status.wait_for(|status| status.state == State::Standby).await;
+        let _ = self
+            .status
+            .wait_for(|status| status.state == State::Standby)
+            .await;
     }
 
     async fn ask(
@@ -94,7 +124,10 @@ impl SessionHandle {
         request: impl FnOnce(oneshot::Sender<Result<(), SessionError>>) -> Request,
     ) -> Result<(), SessionError> {
         let (reply, answer) = oneshot::channel();
-        self.requests.send(request(reply)).await.map_err(|_| SessionError::Gone)?;
+        self.requests
+            .send(request(reply))
+            .await
+            .map_err(|_| SessionError::Gone)?;
         answer.await.map_err(|_| SessionError::Gone)?
     }
 }
@@ -106,7 +139,11 @@ pub async fn start(settings: Settings) -> std::io::Result<SessionHandle> {
         sources: settings.sources.clone(),
         scenes: settings.scenes.clone(),
     };
-    let interfaces = settings.uplinks.iter().map(|uplink| uplink.interface.clone()).collect();
+    let interfaces = settings
+        .uplinks
+        .iter()
+        .map(|uplink| uplink.interface.clone())
+        .collect();
     let carriers = watch_carriers(interfaces).await?;
     let (output, engine_output) = mpsc::channel(256);
     let engine = supervisor::start(SupervisorSettings::new(spec)?, output);
@@ -226,11 +263,14 @@ impl Actor {
             EngineEvent::Bitrate { kbps } => info!(kbps, "the encoder's bitrate is now"),
             EngineEvent::Source { id, state, detail } => {
                 match state {
-                    SourceState::Lost => warn!(source = %id, %detail, "source lost: its slate is shown"),
+                    SourceState::Lost => {
+                        warn!(source = %id, %detail, "source lost: its slate is shown")
+                    }
                     SourceState::Live => info!(source = %id, %detail, "source live"),
                     SourceState::Starting => {}
                 }
-                self.sources.insert(id.clone(), SourceStatus { id, state, detail });
+                self.sources
+                    .insert(id.clone(), SourceStatus { id, state, detail });
             }
             EngineEvent::Overload { .. } => warn!(?event, "the engine can't keep up"),
             EngineEvent::Fatal { text } => error!(%text, "the engine can't go on"),
@@ -239,10 +279,16 @@ impl Actor {
 
     fn answer(&mut self, request: Request) {
         match request {
-            Request::Start { destinations, reply } => {
+            Request::Start {
+                destinations,
+                reply,
+            } => {
                 let _ = reply.send(self.ask_start(&destinations));
             }
-            Request::Stop { destinations, reply } => {
+            Request::Stop {
+                destinations,
+                reply,
+            } => {
                 let _ = reply.send(self.stop(&destinations));
             }
         }
@@ -251,10 +297,17 @@ impl Actor {
     fn chosen(&self, ids: &[String]) -> Result<Vec<Destination>, SessionError> {
         let all = &self.settings.destinations;
         if ids.is_empty() {
-            return if all.is_empty() { Err(SessionError::NoDestination) } else { Ok(all.clone()) };
+            return if all.is_empty() {
+                Err(SessionError::NoDestination)
+            } else {
+                Ok(all.clone())
+            };
         }
         let find = |id: &String| {
-            all.iter().find(|d| d.id == *id).cloned().ok_or_else(|| SessionError::UnknownDestination(id.clone()))
+            all.iter()
+                .find(|d| d.id == *id)
+                .cloned()
+                .ok_or_else(|| SessionError::UnknownDestination(id.clone()))
         };
         ids.iter().map(find).collect()
     }
@@ -262,8 +315,17 @@ impl Actor {
     /// Starting what is started already changes nothing: a double click is one start.
     fn ask_start(&mut self, ids: &[String]) -> Result<(), SessionError> {
         for destination in self.chosen(ids)? {
-            let running = self.session.iter().flat_map(|s| &s.running).any(|r| r.destination.id() == destination.id);
-            if !running && !self.pending.iter().any(|pending| pending.id == destination.id) {
+            let running = self
+                .session
+                .iter()
+                .flat_map(|s| &s.running)
+                .any(|r| r.destination.id() == destination.id);
+            if !running
+                && !self
+                    .pending
+                    .iter()
+                    .any(|pending| pending.id == destination.id)
+            {
                 self.pending.push(destination);
             }
         }
@@ -275,7 +337,9 @@ impl Actor {
         if self.pending.is_empty() {
             return;
         }
-        let Some(start) = self.session_start() else { return };
+        let Some(start) = self.session_start() else {
+            return;
+        };
         let feed = self.writer.feed();
         if self.session.is_none() {
             let (stop_recordings, stopped) = watch::channel(None);
@@ -292,10 +356,16 @@ impl Actor {
                 recordings,
             });
         }
-        let Some(session) = &mut self.session else { return };
+        let Some(session) = &mut self.session else {
+            return;
+        };
         for destination in std::mem::take(&mut self.pending) {
             // The first ones start where the session does; a later one with the newest keyframe.
-            let start = if session.running.is_empty() { session.start.clone() } else { start.clone() };
+            let start = if session.running.is_empty() {
+                session.start.clone()
+            } else {
+                start.clone()
+            };
             let running = RunningDestination::start(
                 &destination,
                 &self.settings.uplinks,
@@ -311,7 +381,9 @@ impl Actor {
                     preferred: destination.uplinks.first().cloned(),
                     stopping: false,
                 }),
-                Err(error) => error!(destination = %destination.id, %error, "this destination can't start"),
+                Err(error) => {
+                    error!(destination = %destination.id, %error, "this destination can't start")
+                }
             }
         }
     }
@@ -323,14 +395,20 @@ impl Actor {
         if !has_sound(&from) && view.time.since(keyframe_at) < SOUND_WAIT {
             return None;
         }
-        Some(SessionStart { base: from.timeline_base()?, from })
+        Some(SessionStart {
+            base: from.timeline_base()?,
+            from,
+        })
     }
 
     fn stop(&mut self, ids: &[String]) -> Result<(), SessionError> {
         let chosen = self.chosen(ids)?;
-        self.pending.retain(|pending| !chosen.iter().any(|d| d.id == pending.id));
-        let until = self.writer.view().newest.seq();
-        let Some(session) = &mut self.session else { return Ok(()) };
+        self.pending
+            .retain(|pending| !chosen.iter().any(|d| d.id == pending.id));
+        let until = self.writer.view().whole_end();
+        let Some(session) = &mut self.session else {
+            return Ok(());
+        };
         for running in &mut session.running {
             if !running.stopping && chosen.iter().any(|d| d.id == running.destination.id()) {
                 running.stopping = true;
@@ -348,32 +426,59 @@ impl Actor {
     }
 
     fn tick(&mut self) {
-        let Some(session) = &mut self.session else { return };
-        session.was_on_air |= session.running.iter().any(|r| r.destination.status().state == "on_air");
-        session.running.retain_mut(|running| !running.destination.has_ended());
+        let Some(session) = &mut self.session else {
+            return;
+        };
+        session.was_on_air |= session
+            .running
+            .iter()
+            .any(|r| r.destination.status().state == "on_air");
+        session
+            .running
+            .retain_mut(|running| !running.destination.has_ended());
         while session.recordings.try_join_next().is_some() {}
-        let wanted = session.running.iter().filter_map(|r| r.destination.video_kbps()).min();
+        let wanted = session
+            .running
+            .iter()
+            .filter_map(|r| r.destination.video_kbps())
+            .min();
         if session.running.is_empty() && session.stop_recordings.borrow().is_none() {
             // Every destination ended by itself: so does the session.
-            session.stop_recordings.send_replace(Some(self.writer.view().newest.seq()));
+            session
+                .stop_recordings
+                .send_replace(Some(self.writer.view().newest.seq()));
         }
         if session.running.is_empty() && session.recordings.is_empty() {
-            info!(elapsed_s = session.started.elapsed().as_secs_f64(), "the session has ended");
+            info!(
+                elapsed_s = session.started.elapsed().as_secs_f64(),
+                "the session has ended"
+            );
             self.session = None;
         }
         let wanted = wanted.unwrap_or(self.settings.programme.video.bitrate_kbps);
         if wanted != self.video_kbps {
-            info!(from_kbps = self.video_kbps, to_kbps = wanted, "bitrate follows the narrowest uplink that steers");
+            info!(
+                from_kbps = self.video_kbps,
+                to_kbps = wanted,
+                "bitrate follows the narrowest uplink that steers"
+            );
             self.video_kbps = wanted;
             self.engine.set_bitrate(wanted);
         }
     }
 
     fn status(&self, now: Instant) -> Status {
-        let destinations: Vec<DestinationStatus> =
-            self.session.iter().flat_map(|s| &s.running).map(|running| running.destination.status()).collect();
+        let destinations: Vec<DestinationStatus> = self
+            .session
+            .iter()
+            .flat_map(|s| &s.running)
+            .map(|running| running.destination.status())
+            .collect();
         let session = self.session.as_ref();
-        let preferred = session.iter().flat_map(|s| &s.running).map(|running| running.preferred.as_ref());
+        let preferred = session
+            .iter()
+            .flat_map(|s| &s.running)
+            .map(|running| running.preferred.as_ref());
         let deliveries: Vec<Delivery> = destinations
             .iter()
             .zip(preferred)
@@ -385,7 +490,12 @@ impl Actor {
         let started = session.is_some() || !self.pending.is_empty();
         let ending = session.is_some_and(|s| s.running.iter().all(|running| running.stopping));
         Status {
-            state: machine::state(started, ending, session.is_some_and(|s| s.was_on_air), &deliveries),
+            state: machine::state(
+                started,
+                ending,
+                session.is_some_and(|s| s.was_on_air),
+                &deliveries,
+            ),
             elapsed_s: session.map_or(0.0, |s| now.duration_since(s.started).as_secs_f64()),
             scene: self.settings.scenes.first().map(|scene| scene.id.clone()),
             preview: None,
@@ -416,7 +526,9 @@ fn record(
     start: &SessionStart,
     stop: &watch::Receiver<Option<u64>>,
 ) {
-    let path = settings.path.join(recording::file_name(&settings.id, jiff::Timestamp::now()));
+    let path = settings
+        .path
+        .join(recording::file_name(&settings.id, jiff::Timestamp::now()));
     let (feed, start, stop) = (feed.clone(), start.clone(), stop.clone());
     let span = tracing::info_span!("recording", id = %settings.id);
     tasks.spawn(

@@ -62,16 +62,31 @@ mod tests {
 
     #[test]
     fn words() {
-        let good = Delivery { on_air: true, preferred_uplink: true };
-        let lost = Delivery { on_air: false, preferred_uplink: true };
-        let backup = Delivery { on_air: true, preferred_uplink: false };
+        let good = Delivery {
+            on_air: true,
+            preferred_uplink: true,
+        };
+        let lost = Delivery {
+            on_air: false,
+            preferred_uplink: true,
+        };
+        let backup = Delivery {
+            on_air: true,
+            preferred_uplink: false,
+        };
         let cases = [
             (false, false, false, vec![], "STANDBY"),
             (true, false, false, vec![lost], "CONNECTING"),
             (true, false, true, vec![good, good], "ON AIR"),
             (true, false, true, vec![good, lost], "ON AIR, DEGRADED"),
             (true, false, true, vec![lost], "ON AIR, DEGRADED"),
-            (true, false, true, vec![good, backup], "ON AIR, BACKUP UPLINK"),
+            (
+                true,
+                false,
+                true,
+                vec![good, backup],
+                "ON AIR, BACKUP UPLINK",
+            ),
             (true, true, true, vec![lost], "ENDING"),
         ];
         for (started, ending, was, deliveries, word) in cases {

@@ -17,7 +17,10 @@ pub struct Pace {
 
 impl Pace {
     pub fn new(catch_up: f64) -> Self {
-        Pace { catch_up, sent: None }
+        Pace {
+            catch_up,
+            sent: None,
+        }
     }
 
     /// None: `unit` may be sent now. Otherwise when.
@@ -56,7 +59,11 @@ impl Shed {
 /// keyframe after it has been written. A cursor inside a GOP, or one young enough, stays: a GOP that was begun is ended.
 pub fn shed(cursor: &mut Cursor, horizon: MediaTime) -> Shed {
     let mut shed = Shed::default();
-    let Some(first) = cursor.peek().filter(|e| e.unit.keyframe && e.unit.dts < horizon).map(|e| e.unit.dts) else {
+    let Some(first) = cursor
+        .peek()
+        .filter(|e| e.unit.keyframe && e.unit.dts < horizon)
+        .map(|e| e.unit.dts)
+    else {
         return shed;
     };
     let target = cursor
@@ -122,9 +129,19 @@ mod tests {
     fn sheds_whole_gops_only() {
         let (_window, mut cursor) = filled(10);
         let got = shed(&mut cursor, ms(4500));
-        assert_eq!(got, Shed { units: 60, time: Duration::from_secs(6) });
+        assert_eq!(
+            got,
+            Shed {
+                units: 60,
+                time: Duration::from_secs(6)
+            }
+        );
         assert_eq!(cursor.peek().map(|e| e.unit.dts), Some(ms(6000)));
-        assert_eq!(shed(&mut cursor, ms(4500)), Shed::default(), "young enough now");
+        assert_eq!(
+            shed(&mut cursor, ms(4500)),
+            Shed::default(),
+            "young enough now"
+        );
     }
 
     #[test]

@@ -32,12 +32,20 @@ pub struct Position {
 impl Position {
     /// `start` stands before the session's first keyframe.
     pub fn new(start: Cursor) -> Self {
-        Position { resume: start, acknowledged: None, written: None }
+        Position {
+            resume: start,
+            acknowledged: None,
+            written: None,
+        }
     }
 
     /// Takes over how far a connection has come.
     pub fn note(&mut self, progress: &Progress) {
-        if let Some((cursor, entry)) = progress.acknowledged.as_ref().and_then(|c| Some((c, c.last()?))) {
+        if let Some((cursor, entry)) = progress
+            .acknowledged
+            .as_ref()
+            .and_then(|c| Some((c, c.last()?)))
+        {
             if self.acknowledged.is_none_or(|(seq, _)| seq < entry.seq) {
                 self.acknowledged = Some((entry.seq, entry.unit.dts));
             }
@@ -46,7 +54,11 @@ impl Position {
         if let Some(cursor) = &progress.confirmed {
             self.move_resume(cursor, MediaTime(i64::MAX));
         }
-        let written = progress.written.as_ref().and_then(Cursor::last).map(|entry| entry.unit.dts);
+        let written = progress
+            .written
+            .as_ref()
+            .and_then(Cursor::last)
+            .map(|entry| entry.unit.dts);
         self.written = self.written.max(written);
     }
 
@@ -69,7 +81,10 @@ impl Position {
         }
         let from = self.resume.clone();
         let starts = from.peek().map(|entry| entry.unit.dts);
-        let end = self.acknowledged.filter(|(seq, _)| *seq < from.seq()).map(|(_, dts)| dts);
+        let end = self
+            .acknowledged
+            .filter(|(seq, _)| *seq < from.seq())
+            .map(|(_, dts)| dts);
         let begin = Begin {
             repeated: match (self.written, starts) {
                 (Some(written), Some(starts)) => written.since(starts),
@@ -112,17 +127,34 @@ mod tests {
     }
 
     fn progress(acknowledged: Cursor, written: Cursor) -> Progress {
-        Progress { acknowledged: Some(acknowledged), written: Some(written), ..Progress::default() }
+        Progress {
+            acknowledged: Some(acknowledged),
+            written: Some(written),
+            ..Progress::default()
+        }
     }
 
     #[test]
     fn resumes_at_the_keyframe_before_what_was_acknowledged_less_the_margin() {
         let (_window, start) = filled(10);
-        for (acknowledged, resumes) in [(1900, 0), (2400, 0), (2500, 2000), (4400, 2000), (4500, 4000)] {
+        for (acknowledged, resumes) in [
+            (1900, 0),
+            (2400, 0),
+            (2500, 2000),
+            (4400, 2000),
+            (4500, 4000),
+        ] {
             let mut position = Position::new(start.clone());
-            position.note(&progress(behind(&start, acknowledged), behind(&start, 9000)));
+            position.note(&progress(
+                behind(&start, acknowledged),
+                behind(&start, 9000),
+            ));
             let begin = position.begin(ms(0), None);
-            assert_eq!(begin.from.peek().unwrap().unit.dts, ms(resumes), "acknowledged to {acknowledged}");
+            assert_eq!(
+                begin.from.peek().unwrap().unit.dts,
+                ms(resumes),
+                "acknowledged to {acknowledged}"
+            );
             assert_eq!(begin.repeated, Duration::from_millis(9000 - resumes as u64));
             assert_eq!(begin.shed, Duration::ZERO);
         }
@@ -133,7 +165,10 @@ mod tests {
         let (_window, start) = filled(10);
         let mut position = Position::new(start.clone());
         let confirmed = Some(behind(&start, 4000));
-        position.note(&Progress { confirmed, ..progress(behind(&start, 4100), behind(&start, 4500)) });
+        position.note(&Progress {
+            confirmed,
+            ..progress(behind(&start, 4100), behind(&start, 4500))
+        });
         assert_eq!(position.resume_time(), Some(ms(4000)));
     }
 
@@ -142,10 +177,16 @@ mod tests {
         let (_window, start) = filled(10);
         let mut position = Position::new(start.clone());
         // Acknowledged to just before the keyframe at 2000, whatever the clock says of it.
-        position.note(&Progress { confirmed: Some(behind(&start, 1900)), ..Progress::default() });
+        position.note(&Progress {
+            confirmed: Some(behind(&start, 1900)),
+            ..Progress::default()
+        });
         assert_eq!(position.resume_time(), Some(ms(2000)));
         let mut position = Position::new(start.clone());
-        position.note(&Progress { confirmed: Some(behind(&start, 1800)), ..Progress::default() });
+        position.note(&Progress {
+            confirmed: Some(behind(&start, 1800)),
+            ..Progress::default()
+        });
         assert_eq!(position.resume_time(), Some(ms(0)));
     }
 

@@ -28,7 +28,12 @@ impl Wire {
 
     /// Turns bytes from the socket into plain bytes, appended to `plain`; what TLS answers goes to `out`.
     /// `Ok(false)` when the peer has closed its side in TLS's own way.
-    pub fn open(&mut self, mut sealed: &[u8], plain: &mut Vec<u8>, out: &mut Vec<u8>) -> Result<bool, rustls::Error> {
+    pub fn open(
+        &mut self,
+        mut sealed: &[u8],
+        plain: &mut Vec<u8>,
+        out: &mut Vec<u8>,
+    ) -> Result<bool, rustls::Error> {
         let Wire::Tls(tls) = self else {
             plain.extend_from_slice(sealed);
             return Ok(true);

@@ -29,7 +29,10 @@ pub struct Feed {
 impl Default for FeedWriter {
     fn default() -> Self {
         let window = Window::default();
-        let (sender, _) = watch::channel(Newest { view: window.view().clone(), at: None });
+        let (sender, _) = watch::channel(Newest {
+            view: window.view().clone(),
+            at: None,
+        });
         FeedWriter { window, sender }
     }
 }
@@ -41,11 +44,16 @@ impl FeedWriter {
 
     pub fn push(&mut self, now: Instant, unit: MediaUnit, config: Arc<StreamConfig>) {
         self.window.push(unit, config);
-        self.sender.send_replace(Newest { view: self.window.view().clone(), at: Some(now) });
+        self.sender.send_replace(Newest {
+            view: self.window.view().clone(),
+            at: Some(now),
+        });
     }
 
     pub fn feed(&self) -> Feed {
-        Feed { receiver: self.sender.subscribe() }
+        Feed {
+            receiver: self.sender.subscribe(),
+        }
     }
 }
 
@@ -57,7 +65,9 @@ impl Feed {
     /// The programme time at `now`: goes on at the clock's pace when the engine pauses. Zero before the first unit.
     pub fn time(&self, now: Instant) -> MediaTime {
         let newest = self.receiver.borrow();
-        newest.at.map_or(MediaTime::ZERO, |at| newest.view.time + now.saturating_duration_since(at))
+        newest.at.map_or(MediaTime::ZERO, |at| {
+            newest.view.time + now.saturating_duration_since(at)
+        })
     }
 
     /// Returns once there is something newer than at the last call. Never, when the writer is gone.

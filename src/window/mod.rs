@@ -68,19 +68,28 @@ impl Cursor {
 
     /// The place before the last keyframe ahead whose decode time is at or before `at`, if there is one.
     pub fn last_keyframe_until(&self, at: MediaTime) -> Option<Cursor> {
-        self.keyframes().take_while(|(_, dts)| *dts <= at).last().map(|(cursor, _)| cursor)
+        self.keyframes()
+            .take_while(|(_, dts)| *dts <= at)
+            .last()
+            .map(|(cursor, _)| cursor)
     }
 
     /// The same among the keyframes whose place is at or before `limit`: nothing up to it is behind the place given unless
     /// it is also behind `limit`.
     pub fn last_keyframe_within(&self, limit: &Cursor, at: MediaTime) -> Option<Cursor> {
-        let within = |(cursor, dts): &(Cursor, MediaTime)| cursor.seq() <= limit.seq() && *dts <= at;
-        self.keyframes().take_while(within).last().map(|(cursor, _)| cursor)
+        let within =
+            |(cursor, dts): &(Cursor, MediaTime)| cursor.seq() <= limit.seq() && *dts <= at;
+        self.keyframes()
+            .take_while(within)
+            .last()
+            .map(|(cursor, _)| cursor)
     }
 
     /// The place before the first keyframe ahead whose decode time is at or after `at`, if it has been written yet.
     pub fn first_keyframe_from(&self, at: MediaTime) -> Option<Cursor> {
-        self.keyframes().find(|(_, dts)| *dts >= at).map(|(cursor, _)| cursor)
+        self.keyframes()
+            .find(|(_, dts)| *dts >= at)
+            .map(|(cursor, _)| cursor)
     }
 
     /// For a cursor before a keyframe: the programme time that becomes timestamp 0 of a stream that starts here. It lies
@@ -128,6 +137,35 @@ pub struct View {
     pub time: MediaTime,
 }
 
+impl View {
+    /// The unit at which a broadcast can end now: the newest one at or before which no picture is missing that is shown
+    /// earlier. (With B-frames the newest units may be ahead of pictures that are still being encoded.)
+    pub fn whole_end(&self) -> u64 {
+        let newest = self.newest.seq();
+        let Some(mut cursor) = self.keyframe.clone() else {
+            return newest;
+        };
+        let Some(first) = cursor.peek().map(|entry| entry.unit.pts) else {
+            return newest;
+        };
+        let (mut frames, mut latest, mut whole) = (0, first, None);
+        while let Some(Entry { seq, unit, config }) = cursor.advance() {
+            if unit.track == Track::Video {
+                let fps = config.video.fps;
+                frames += 1;
+                latest = latest.max(unit.pts);
+                if fps.frame_at(latest) - fps.frame_at(first) + 1 != frames {
+                    continue;
+                }
+                whole = Some(*seq);
+            } else if whole == Some(seq - 1) {
+                whole = Some(*seq);
+            }
+        }
+        whole.unwrap_or(newest)
+    }
+}
+
 /// The one writer.
 #[derive(Debug)]
 pub struct Window {
@@ -136,8 +174,19 @@ pub struct Window {
 
 impl Default for Window {
     fn default() -> Self {
-        let newest = Cursor { behind: Arc::new(Node { entry: None, next: OnceLock::new() }) };
-        Window { view: View { newest, keyframe: None, time: MediaTime::ZERO } }
+        let newest = Cursor {
+            behind: Arc::new(Node {
+                entry: None,
+                next: OnceLock::new(),
+            }),
+        };
+        Window {
+            view: View {
+                newest,
+                keyframe: None,
+                time: MediaTime::ZERO,
+            },
+        }
     }
 }
 
@@ -149,8 +198,16 @@ impl Window {
     pub fn push(&mut self, unit: MediaUnit, config: Arc<StreamConfig>) {
         let seq = self.view.newest.seq() + 1;
         let (dts, keyframe) = (unit.dts, unit.keyframe);
-        let node = Arc::new(Node { entry: Some(Entry { seq, unit, config }), next: OnceLock::new() });
-        let before = std::mem::replace(&mut self.view.newest, Cursor { behind: Arc::clone(&node) });
+        let node = Arc::new(Node {
+            entry: Some(Entry { seq, unit, config }),
+            next: OnceLock::new(),
+        });
+        let before = std::mem::replace(
+            &mut self.view.newest,
+            Cursor {
+                behind: Arc::clone(&node),
+            },
+        );
         // There is one writer, which sets each link once: this can't be set already.
         let _ = before.behind.next.set(node);
         if keyframe {
@@ -186,7 +243,13 @@ pub(crate) mod tests {
 
     pub(crate) fn video(dts_ms: i64, keyframe: bool) -> MediaUnit {
         let at = MediaTime::from_millis(dts_ms);
-        MediaUnit { track: Track::Video, dts: at, pts: at, keyframe, data: Bytes::from_static(b"unit") }
+        MediaUnit {
+            track: Track::Video,
+            dts: at,
+            pts: at,
+            keyframe,
+            data: Bytes::from_static(b"unit"),
+        }
     }
 
     /// A unit each 100 ms, a keyframe each 2 s; with the place before the first.
@@ -216,12 +279,37 @@ pub(crate) mod tests {
     #[test]
     fn keyframes_are_found_from_any_place() {
         let (window, start) = filled(10);
-        let at = |cursor: Option<Cursor>| cursor.and_then(|c| c.peek().map(|e| e.unit.dts.as_millis()));
-        assert_eq!(at(start.last_keyframe_until(MediaTime::from_millis(4100))), Some(4000));
-        assert_eq!(at(start.last_keyframe_until(MediaTime::from_millis(-1))), None);
-        assert_eq!(at(start.first_keyframe_from(MediaTime::from_millis(4100))), Some(6000));
-        assert_eq!(at(start.first_keyframe_from(MediaTime::from_millis(8100))), None);
+        let at =
+            |cursor: Option<Cursor>| cursor.and_then(|c| c.peek().map(|e| e.unit.dts.as_millis()));
+        assert_eq!(
+            at(start.last_keyframe_until(MediaTime::from_millis(4100))),
+            Some(4000)
+        );
+        assert_eq!(
+            at(start.last_keyframe_until(MediaTime::from_millis(-1))),
+            None
+        );
+        assert_eq!(
+            at(start.first_keyframe_from(MediaTime::from_millis(4100))),
+            Some(6000)
+        );
+        assert_eq!(
+            at(start.first_keyframe_from(MediaTime::from_millis(8100))),
+            None
+        );
         assert_eq!(at(window.view().keyframe.clone()), Some(8000));
+    }
+
+    #[test]
+    fn a_broadcast_ends_where_no_picture_is_missing() {
+        let mut window = Window::default();
+        // Shown at frames 0, 4, 2, 1, 3, 8: whole behind the fifth; what is shown at 8 is ahead of 5 to 7.
+        for (dts, shown) in [0, 4, 2, 1, 3, 8].into_iter().enumerate() {
+            let mut unit = video(dts as i64 * 33, dts == 0);
+            unit.pts = FrameRate { num: 30, den: 1 }.frame_time(shown);
+            window.push(unit, config());
+        }
+        assert_eq!(window.view().whole_end(), 5);
     }
 
     #[test]
@@ -231,7 +319,10 @@ pub(crate) mod tests {
         for ms in (1000..5000).step_by(100) {
             window.push(video(ms, ms % 2000 == 0), config());
         }
-        assert!(first.upgrade().is_some(), "a slow cursor keeps what lies ahead of it");
+        assert!(
+            first.upgrade().is_some(),
+            "a slow cursor keeps what lies ahead of it"
+        );
         drop(slow);
         assert!(first.upgrade().is_none());
     }
