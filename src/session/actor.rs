@@ -20,6 +20,8 @@ use tokio::task::JoinSet;
 use tracing::{Instrument, error, info, warn};
 
 const TICK: Duration = Duration::from_millis(250);
+/// A stop that finds no whole unit within this (the engine may be gone) ends with the newest.
+const WHOLE_WAIT: Duration = Duration::from_millis(700);
 /// A session starts at a keyframe behind which there is sound; an engine without any is waited for no longer than this.
 const SOUND_WAIT: Duration = Duration::from_millis(700);
 
@@ -177,6 +179,8 @@ struct Session {
     start: SessionStart,
     running: Vec<Running>,
     was_on_air: bool,
+    /// The newest unit that any destination that was stopped delivers.
+    last_unit: u64,
     stop_recordings: watch::Sender<Option<u64>>,
     recordings: JoinSet<()>,
 }
@@ -184,7 +188,15 @@ struct Session {
 struct Running {
     destination: RunningDestination,
     preferred: Option<String>,
-    stopping: bool,
+    stop: Stop,
+}
+
+/// A stop waits for a unit at which the pictures are whole, since those before it may have left already.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stop {
+    No,
+    Asked { at: Instant, newest: u64 },
+    Under,
 }
 
 impl Actor {
@@ -226,6 +238,7 @@ impl Actor {
                 }
             }
             self.begin_pending(Instant::now());
+            self.carry_out_stops(Instant::now());
         }
         self.engine.stop();
     }
@@ -352,6 +365,7 @@ impl Actor {
                 start: start.clone(),
                 running: Vec::new(),
                 was_on_air: false,
+                last_unit: 0,
                 stop_recordings,
                 recordings,
             });
@@ -379,7 +393,7 @@ impl Actor {
                 Ok(running) => session.running.push(Running {
                     destination: running,
                     preferred: destination.uplinks.first().cloned(),
-                    stopping: false,
+                    stop: Stop::No,
                 }),
                 Err(error) => {
                     error!(destination = %destination.id, %error, "this destination can't start")
@@ -405,24 +419,51 @@ impl Actor {
         let chosen = self.chosen(ids)?;
         self.pending
             .retain(|pending| !chosen.iter().any(|d| d.id == pending.id));
-        let until = self.writer.view().whole_end();
-        let Some(session) = &mut self.session else {
-            return Ok(());
+        let asked = Stop::Asked {
+            at: Instant::now(),
+            newest: self.writer.view().newest.seq(),
         };
-        for running in &mut session.running {
-            if !running.stopping && chosen.iter().any(|d| d.id == running.destination.id()) {
-                running.stopping = true;
-                running.destination.stop(until);
+        for running in self.session.iter_mut().flat_map(|s| &mut s.running) {
+            if running.stop == Stop::No && chosen.iter().any(|d| d.id == running.destination.id()) {
+                running.stop = asked;
             }
         }
-        if session.running.iter().all(|running| running.stopping) {
+        Ok(())
+    }
+
+    fn carry_out_stops(&mut self, now: Instant) {
+        let Some(session) = &mut self.session else {
+            return;
+        };
+        for running in &mut session.running {
+            let Stop::Asked { at, newest } = running.stop else {
+                continue;
+            };
+            let view = self.writer.view();
+            let whole = view.whole_end();
+            let until = if whole >= newest {
+                whole
+            } else if now.duration_since(at) >= WHOLE_WAIT {
+                view.newest.seq()
+            } else {
+                continue;
+            };
+            running.stop = Stop::Under;
+            running.destination.stop(until);
+            session.last_unit = until;
+        }
+        if session
+            .running
+            .iter()
+            .all(|running| running.stop == Stop::Under)
+        {
+            let until = session.last_unit;
             session.stop_recordings.send_if_modified(|stop| {
                 let first = stop.is_none();
                 stop.get_or_insert(until);
                 first
             });
         }
-        Ok(())
     }
 
     fn tick(&mut self) {
@@ -442,12 +483,6 @@ impl Actor {
             .iter()
             .filter_map(|r| r.destination.video_kbps())
             .min();
-        if session.running.is_empty() && session.stop_recordings.borrow().is_none() {
-            // Every destination ended by itself: so does the session.
-            session
-                .stop_recordings
-                .send_replace(Some(self.writer.view().newest.seq()));
-        }
         if session.running.is_empty() && session.recordings.is_empty() {
             info!(
                 elapsed_s = session.started.elapsed().as_secs_f64(),
@@ -488,7 +523,7 @@ impl Actor {
             })
             .collect();
         let started = session.is_some() || !self.pending.is_empty();
-        let ending = session.is_some_and(|s| s.running.iter().all(|running| running.stopping));
+        let ending = session.is_some_and(|s| s.running.iter().all(|r| r.stop != Stop::No));
         Status {
             state: machine::state(
                 started,
