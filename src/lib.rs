@@ -5,4 +5,9 @@
 pub mod bridge;
 pub mod config;
 pub mod media;
+pub mod platform;
+pub mod rtmp;
+pub mod session;
 pub mod stamp;
+pub mod uplink;
+pub mod window;

@@ -1,0 +1,113 @@
+//! What goes into a publishing session and what comes out of it.
+
+use crate::config::{Credentials, Secret};
+use crate::rtmp::adobe_auth;
+use crate::rtmp::chunk::ChunkError;
+use crate::rtmp::status::RejectKind;
+use std::fmt;
+
+#[derive(Clone)]
+pub struct PublisherSettings {
+    /// Behind host and port in the server URL, verbatim; may have several segments and a query.
+    pub app: String,
+    /// The server URL, verbatim, without the key.
+    pub tc_url: String,
+    pub key: Secret,
+    /// For Adobe authentication.
+    pub credentials: Option<Credentials>,
+    /// Of what is sent, bytes; 4096 or more.
+    pub chunk_size: u32,
+}
+
+impl PublisherSettings {
+    /// The settings for the next connection after `PublisherEvent::Retry`.
+    pub fn with_query(&self, query: &Secret) -> Self {
+        let append = |name: &str| adobe_auth::without_auth(name).to_owned() + query.expose();
+        PublisherSettings {
+            app: append(&self.app),
+            tc_url: append(&self.tc_url),
+            ..self.clone()
+        }
+    }
+}
+
+impl fmt::Debug for PublisherSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let PublisherSettings {
+            chunk_size,
+            credentials,
+            ..
+        } = self;
+        f.debug_struct("PublisherSettings")
+            .field("tc_url", &self.tc_url.split('?').next())
+            .field("credentials", credentials)
+            .field("chunk_size", chunk_size)
+            .finish_non_exhaustive()
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PublisherEvent {
+    /// The server took `connect`: on standby until `publish`.
+    Connected,
+    /// The server took the stream: `start_media` may follow.
+    Publishing,
+    /// How many of our bytes the server says it has read, in all; past 2^32 too. Servers differ on whether the
+    /// handshake's 3,073 bytes count.
+    Acknowledged { bytes: u64 },
+    /// The server wants this stream elsewhere, or here on a new connection (Enhanced RTMP v2). `tc_url` may be
+    /// relative to the present one; None means the same.
+    ReconnectRequested {
+        tc_url: Option<String>,
+        description: String,
+    },
+    /// The server asks for authentication: this connection is over; dial again with
+    /// `PublisherSettings::with_query(&query)`.
+    Retry { query: Secret },
+    /// The server said something that changes nothing here. For the log.
+    Notice { code: String, description: String },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PublisherError {
+    #[error("the server refused the stream: {}; {kind}", words(code, description))]
+    Rejected {
+        kind: RejectKind,
+        code: String,
+        /// The server's own words, made printable, without our secrets.
+        description: String,
+    },
+    #[error("the RTMP handshake failed: {0}; is this an RTMP server?")]
+    Handshake(String),
+    #[error("the server broke the RTMP protocol: {0}")]
+    Protocol(#[from] ChunkError),
+    #[error("the server answered createStream without a stream number")]
+    NoStreamId,
+    #[error(
+        "the server asks for a user and a password: give this destination `user` and `password`"
+    )]
+    CredentialsMissing,
+}
+
+impl PublisherError {
+    /// Trying again with the same settings can't help: an operator has to act.
+    pub fn is_final(&self) -> bool {
+        match self {
+            PublisherError::Rejected { kind, .. } => kind.is_final(),
+            PublisherError::CredentialsMissing => true,
+            // Another try may reach a healthier server behind the same name.
+            PublisherError::Handshake(_)
+            | PublisherError::Protocol(_)
+            | PublisherError::NoStreamId => false,
+        }
+    }
+}
+
+fn words(code: &str, description: &str) -> String {
+    match (description.is_empty(), code.is_empty()) {
+        (false, false) => format!("{description} ({code})"),
+        (false, true) => description.to_owned(),
+        (true, false) => code.to_owned(),
+        (true, true) => "without a word".to_owned(),
+    }
+}

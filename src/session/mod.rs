@@ -1,0 +1,3 @@
+//! The session: one broadcast, from the first publish to the last byte.
+
+pub mod timeline;
