@@ -37,7 +37,7 @@ for target in $targets; do
         -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 >"$log" 2>&1; then
         echo "$target: clean, $(sed -n 's/^Done \([0-9]*\) runs.*/\1/p' "$log") runs in $seconds s"
     else
-        echo "$target: FOUND SOMETHING"
+        echo "$target: FAILED"
         tail -n 40 "$log"
         failed=1
     fi
