@@ -2,8 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use regia::rtmp::{Receiver, ReceiverEvent, ReceiverSettings, flv};
 use regia::media::Track;
+use regia::rtmp::{Receiver, ReceiverEvent, ReceiverSettings, flv};
 
 fuzz_target!(|input: (u8, &[u8])| {
     let (portion, bytes) = input;
