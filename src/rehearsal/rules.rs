@@ -113,6 +113,19 @@ impl StreamKey {
         StreamKey(if key.is_empty() { app } else { key }.to_owned())
     }
 
+    /// What of the application's name may be shown: its first segment. What follows may hold a key, and where the
+    /// publisher gave none, the name is the key.
+    pub fn shown_app(&self, app: &str) -> String {
+        let first = app.split(['/', '?']).next().unwrap_or_default();
+        if self.0 == app {
+            "…".to_owned()
+        } else if first.len() < app.len() {
+            format!("{first}/…")
+        } else {
+            first.to_owned()
+        }
+    }
+
     /// The key's last characters, at most four and at most a third of it, without what a terminal or a file name could
     /// take for something else.
     pub fn tail(&self) -> String {
@@ -546,6 +559,15 @@ mod tests {
             format!("{:?}", StreamKey::new("an-app-without-key", "")),
             "StreamKey(…_key)"
         );
+    }
+
+    #[test]
+    fn an_app_that_may_hold_a_key_is_not_shown() {
+        let key = StreamKey::new("live", "key");
+        assert_eq!(key.shown_app("live"), "live");
+        assert_eq!(key.shown_app("live/8f7e6d"), "live/…");
+        assert_eq!(key.shown_app("live2?backup=1"), "live2/…");
+        assert_eq!(StreamKey::new("8f7e6d", "").shown_app("8f7e6d"), "…");
     }
 
     #[test]

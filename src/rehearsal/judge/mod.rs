@@ -28,6 +28,8 @@ use timing::{Clock, Grid};
 const MAX_LISTED: usize = 256;
 /// Missing ranges told one by one in the report.
 const MAX_RANGES: usize = 16;
+/// Bytes kept of a sequence header; real ones have fewer than a hundred.
+const MAX_HEADER: usize = 4_096;
 /// Letters kept of a text that the publisher sent.
 const MAX_TEXT: usize = 80;
 
@@ -162,7 +164,7 @@ impl Judge {
         Judge {
             platform,
             key: key.to_string(),
-            app: printable(app),
+            app: printable(&key.shown_app(app)),
             encoder: None,
             first_publish: None,
             publishes: Vec::new(),
@@ -608,6 +610,7 @@ fn note_gap(last: &mut Option<Instant>, at: Instant, largest_ms: &mut f64) {
 
 /// Keeps a sequence header; true when it is not the one that was there.
 fn remember(kept: &mut Option<Vec<u8>>, header: &[u8], changes: &mut u64) -> bool {
+    let header = &header[..header.len().min(MAX_HEADER)];
     if kept.as_deref() == Some(header) {
         return false;
     }
