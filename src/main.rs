@@ -1,20 +1,14 @@
-use clap::{Parser, Subcommand};
-use regia::rehearsal::{RehearseArgs, rehearse_command};
+use clap::Parser;
+use regia::cli::{Cli, FAILED, dispatch};
 use std::process::ExitCode;
 
-#[derive(Parser)]
-struct Cli {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Subcommand)]
-enum Command {
-    Rehearse(RehearseArgs),
-}
-
-#[tokio::main]
-async fn main() -> ExitCode {
-    let Command::Rehearse(args) = Cli::parse().command;
-    rehearse_command(args).await
+fn main() -> ExitCode {
+    regia::telemetry::init();
+    match dispatch(Cli::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("regia: {error:#}");
+            ExitCode::from(FAILED)
+        }
+    }
 }

@@ -1,4 +1,7 @@
-//! The bridge between director and engine: a versioned protocol of frames over a Unix socket
-//! (`protocol`, pure) and the engine's supervisor (`supervisor`, shell).
+//! The bridge between director and engine: a versioned protocol over a Unix socket (`protocol` and `codec`,
+//! pure) and the engine's supervisor (`supervisor`, shell; `restart`, pure).
 
+pub mod codec;
 pub mod protocol;
+mod restart;
+pub mod supervisor;

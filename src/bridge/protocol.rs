@@ -1,4 +1,4 @@
-//! What director and engine say to each other. Pure: messages ↔ bytes.
+//! What director and engine say to each other. Pure; `codec` turns it into bytes and back.
 
 use crate::config::EngineSpec;
 use crate::media::{MediaUnit, StreamConfig};
@@ -52,6 +52,10 @@ pub enum EngineEvent {
         id: String,
         state: SourceState,
         detail: String,
+    },
+    /// The encoder is slower than real time: so many frames were left out since the last such event.
+    Overload {
+        dropped: u64,
     },
     /// The engine is about to end because of this.
     Fatal {

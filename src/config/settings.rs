@@ -143,6 +143,8 @@ pub struct Destination {
     pub mode: Mode,
     pub resume: Resume,
     pub timeline: Timeline,
+    /// With `timeline = "continue"`: the timestamp of the session's start.
+    pub timeline_start: Duration,
     pub steer: bool,
     pub mptcp: bool,
     pub tls_ca_file: Option<PathBuf>,
@@ -153,6 +155,8 @@ pub struct Destination {
     pub limit: Option<Duration>,
     pub margin: Option<Duration>,
     pub on_limit: OnLimit,
+    /// The key of the session that follows; there whenever `on_limit` is `Rollover`, and never the same as `key`.
+    pub rollover_key: Option<Secret>,
 }
 
 #[derive(Clone, Debug)]

@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# Installs what the tests need and runs all of them.
+# Usage: scripts/test.sh [--slow] [ARGUMENTS FOR cargo test]
+#   --slow   also those that take many minutes; without it each says on stderr that it was skipped
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+
+if [[ "${1:-}" == --slow ]]; then
+    export REGIA_SLOW=1
+    shift
+fi
+need_packages "${runtime_packages[@]}" "${test_packages[@]}"
+need_cargo
+cd "$root_dir"
+exec cargo test --workspace --locked "$@"

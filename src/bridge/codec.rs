@@ -1,0 +1,418 @@
+//! The bridge's messages as bytes. Pure: no socket, no clock.
+//!
+//! A frame is `length: u32 BE` (of what follows), `kind: u8`, body. Media units are binary, so that their
+//! payload is written from and read into place; everything else is JSON, so that it can be read in a dump:
+//!
+//! | kind | message | body |
+//! | --- | --- | --- |
+//! | 1 | `Up::Hello` | version: u16 BE |
+//! | 2 | `Up::Config` | JSON |
+//! | 3 | `Up::Unit` | flags: u8, dts: i64 BE, pts: i64 BE, the unit's bytes |
+//! | 4 | `Up::Event` | JSON |
+//! | 65 | `Down::Start` | version: u16 BE, JSON |
+//! | 66 | `Down::SetBitrate` | kbps: u32 BE |
+//! | 67 | `Down::Stop` | empty |
+//!
+//! The first message of either direction carries the version, ahead of anything that could have changed.
+
+use super::protocol::{Down, Up, VERSION};
+use crate::media::{
+    AudioConfig, FrameRate, MediaTime, MediaUnit, StreamConfig, Track, VideoConfig,
+};
+use bytes::{Buf, Bytes, BytesMut};
+use serde::{Deserialize, Serialize};
+use std::marker::PhantomData;
+
+const HELLO: u8 = 1;
+const CONFIG: u8 = 2;
+const UNIT: u8 = 3;
+const EVENT: u8 = 4;
+const START: u8 = 65;
+const SET_BITRATE: u8 = 66;
+const STOP: u8 = 67;
+
+/// An access unit of 16 MiB is 4 Gb/s at 30 fps: more is a damaged stream, not a picture.
+const MAX_UNIT: usize = 16 << 20;
+/// Sources and scenes of a large set-up take some tens of KiB.
+const MAX_CONTROL: usize = 1 << 20;
+const PREFIX: usize = 4;
+const UNIT_HEAD: usize = 1 + 8 + 8;
+const HEAD_MAX: usize = PREFIX + 1 + UNIT_HEAD;
+/// What a read asks for at least: some units at a time at usual bitrates, without holding much memory.
+const READ_SIZE: usize = 64 << 10;
+
+const FLAG_AUDIO: u8 = 1;
+const FLAG_KEYFRAME: u8 = 2;
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ProtocolError {
+    #[error(
+        "the other end speaks version {theirs} of the engine protocol and this one version {VERSION}: both must come from one build of regia"
+    )]
+    Version { theirs: u16 },
+    #[error("the engine protocol must start with its version, but message {kind} came first")]
+    NotGreeted { kind: u8 },
+    #[error("the engine protocol's version came a second time")]
+    GreetedTwice,
+    #[error("message {kind} is unknown to the engine protocol")]
+    UnknownKind { kind: u8 },
+    #[error("message {kind} has {length} bytes, more than the {limit} allowed")]
+    TooLong {
+        kind: u8,
+        length: usize,
+        limit: usize,
+    },
+    #[error("message {kind} is too short for what it must carry")]
+    TooShort { kind: u8 },
+    #[error("message {kind} carries {extra} bytes too many")]
+    TrailingBytes { kind: u8, extra: usize },
+    #[error("a media unit has unknown flags {flags:#04x}")]
+    UnknownFlags { flags: u8 },
+    #[error("message {kind} can't be read: {text}")]
+    BadJson { kind: u8, text: String },
+    #[error("message {kind} can't be written: {text}")]
+    Unwritable { kind: u8, text: String },
+}
+
+/// One message ready to be written: head, then payload, which for a media unit is the unit's own bytes.
+#[derive(Clone, Debug)]
+pub struct Frame {
+    head: [u8; HEAD_MAX],
+    head_len: usize,
+    payload: Bytes,
+}
+
+impl Frame {
+    fn new(kind: u8, fields: &[u8], payload: Bytes, limit: usize) -> Result<Frame, ProtocolError> {
+        let length = 1 + fields.len() + payload.len();
+        if length > limit {
+            return Err(ProtocolError::TooLong {
+                kind,
+                length,
+                limit,
+            });
+        }
+        let mut head = [0; HEAD_MAX];
+        let head_len = PREFIX + 1 + fields.len();
+        // The limits are far below 4 GiB, so the length fits its field.
+        head[..PREFIX].copy_from_slice(&(length as u32).to_be_bytes());
+        head[PREFIX] = kind;
+        head[PREFIX + 1..head_len].copy_from_slice(fields);
+        Ok(Frame {
+            head,
+            head_len,
+            payload,
+        })
+    }
+
+    pub fn head(&self) -> &[u8] {
+        &self.head[..self.head_len]
+    }
+
+    pub fn payload(&self) -> &Bytes {
+        &self.payload
+    }
+
+    /// Head and payload in one piece, for messages that are rare and small.
+    pub fn to_vec(&self) -> Vec<u8> {
+        [self.head(), &self.payload].concat()
+    }
+}
+
+/// A direction of the bridge.
+pub trait Message: Sized {
+    /// The kind that carries the version.
+    const GREETING: u8;
+
+    fn encode(&self) -> Result<Frame, ProtocolError>;
+
+    /// The longest frame of this kind; None: there is no such kind in this direction.
+    fn limit(kind: u8) -> Option<usize>;
+
+    fn decode(kind: u8, body: Bytes) -> Result<Self, ProtocolError>;
+}
+
+impl Message for Up {
+    const GREETING: u8 = HELLO;
+
+    fn encode(&self) -> Result<Frame, ProtocolError> {
+        match self {
+            Up::Hello { version } => {
+                Frame::new(HELLO, &version.to_be_bytes(), Bytes::new(), MAX_CONTROL)
+            }
+            Up::Config(config) => json(CONFIG, &[], &ConfigWire::from(config)),
+            Up::Unit(unit) => {
+                let mut fields = [0; UNIT_HEAD];
+                fields[0] = match unit.track {
+                    Track::Video => 0,
+                    Track::Audio => FLAG_AUDIO,
+                } | if unit.keyframe { FLAG_KEYFRAME } else { 0 };
+                fields[1..9].copy_from_slice(&unit.dts.0.to_be_bytes());
+                fields[9..].copy_from_slice(&unit.pts.0.to_be_bytes());
+                Frame::new(UNIT, &fields, unit.data.clone(), MAX_UNIT)
+            }
+            Up::Event(event) => json(EVENT, &[], event),
+        }
+    }
+
+    fn limit(kind: u8) -> Option<usize> {
+        match kind {
+            HELLO | CONFIG | EVENT => Some(MAX_CONTROL),
+            UNIT => Some(MAX_UNIT),
+            _ => None,
+        }
+    }
+
+    fn decode(kind: u8, mut body: Bytes) -> Result<Self, ProtocolError> {
+        match kind {
+            HELLO => {
+                let version = take_version(kind, &mut body)?;
+                nothing_left(kind, &body)?;
+                Ok(Up::Hello { version })
+            }
+            CONFIG => from_json::<ConfigWire>(kind, &body).map(|wire| Up::Config(wire.into())),
+            UNIT => {
+                if body.len() < UNIT_HEAD {
+                    return Err(ProtocolError::TooShort { kind });
+                }
+                let flags = body.get_u8();
+                if flags & !(FLAG_AUDIO | FLAG_KEYFRAME) != 0 {
+                    return Err(ProtocolError::UnknownFlags { flags });
+                }
+                Ok(Up::Unit(MediaUnit {
+                    track: if flags & FLAG_AUDIO == 0 {
+                        Track::Video
+                    } else {
+                        Track::Audio
+                    },
+                    keyframe: flags & FLAG_KEYFRAME != 0,
+                    dts: MediaTime(body.get_i64()),
+                    pts: MediaTime(body.get_i64()),
+                    data: body,
+                }))
+            }
+            EVENT => from_json(kind, &body).map(Up::Event),
+            _ => Err(ProtocolError::UnknownKind { kind }),
+        }
+    }
+}
+
+impl Message for Down {
+    const GREETING: u8 = START;
+
+    fn encode(&self) -> Result<Frame, ProtocolError> {
+        match self {
+            Down::Start { version, spec } => json(START, &version.to_be_bytes(), spec),
+            Down::SetBitrate { kbps } => {
+                Frame::new(SET_BITRATE, &kbps.to_be_bytes(), Bytes::new(), MAX_CONTROL)
+            }
+            Down::Stop => Frame::new(STOP, &[], Bytes::new(), MAX_CONTROL),
+        }
+    }
+
+    fn limit(kind: u8) -> Option<usize> {
+        matches!(kind, START | SET_BITRATE | STOP).then_some(MAX_CONTROL)
+    }
+
+    fn decode(kind: u8, mut body: Bytes) -> Result<Self, ProtocolError> {
+        match kind {
+            START => {
+                let version = take_version(kind, &mut body)?;
+                from_json(kind, &body).map(|spec| Down::Start { version, spec })
+            }
+            SET_BITRATE => {
+                let kbps = body
+                    .try_get_u32()
+                    .map_err(|_| ProtocolError::TooShort { kind })?;
+                nothing_left(kind, &body)?;
+                Ok(Down::SetBitrate { kbps })
+            }
+            STOP => nothing_left(kind, &body).map(|()| Down::Stop),
+            _ => Err(ProtocolError::UnknownKind { kind }),
+        }
+    }
+}
+
+/// Bytes in, messages out. After an error the stream is lost: the same error comes again for good.
+#[derive(Debug)]
+pub struct Decoder<M> {
+    buffer: BytesMut,
+    state: State,
+    message: PhantomData<fn() -> M>,
+}
+
+#[derive(Debug)]
+enum State {
+    Fresh,
+    Greeted,
+    Broken(ProtocolError),
+}
+
+impl<M: Message> Default for Decoder<M> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<M: Message> Decoder<M> {
+    pub fn new() -> Self {
+        Decoder {
+            buffer: BytesMut::new(),
+            state: State::Fresh,
+            message: PhantomData,
+        }
+    }
+
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    /// Where to read into without a copy: has room for the rest of the frame that has begun, or for a usual read.
+    pub fn space(&mut self) -> &mut BytesMut {
+        let begun = self
+            .frame_length()
+            .filter(|_| !matches!(self.state, State::Broken(_)))
+            .map_or(0, |length| {
+                (PREFIX + length.min(MAX_UNIT)).saturating_sub(self.buffer.len())
+            });
+        self.buffer.reserve(begun.max(READ_SIZE));
+        &mut self.buffer
+    }
+
+    /// The next whole message; None: more bytes are needed.
+    pub fn next_message(&mut self) -> Result<Option<M>, ProtocolError> {
+        if let State::Broken(error) = &self.state {
+            return Err(error.clone());
+        }
+        let result = self.take();
+        if let Err(error) = &result {
+            self.state = State::Broken(error.clone());
+            self.buffer.clear();
+        }
+        result
+    }
+
+    fn frame_length(&self) -> Option<usize> {
+        let prefix = self.buffer.first_chunk::<PREFIX>()?;
+        usize::try_from(u32::from_be_bytes(*prefix)).ok()
+    }
+
+    fn take(&mut self) -> Result<Option<M>, ProtocolError> {
+        let Some(length) = self.frame_length() else {
+            return Ok(None);
+        };
+        if length == 0 {
+            return Err(ProtocolError::TooShort { kind: 0 });
+        }
+        let Some(&kind) = self.buffer.get(PREFIX) else {
+            return Ok(None);
+        };
+        // Judged by the head alone, so that no length can make us wait for or hold what is never allowed.
+        let limit = M::limit(kind).ok_or(ProtocolError::UnknownKind { kind })?;
+        if length > limit {
+            return Err(ProtocolError::TooLong {
+                kind,
+                length,
+                limit,
+            });
+        }
+        match (&self.state, kind == M::GREETING) {
+            (State::Fresh, false) => return Err(ProtocolError::NotGreeted { kind }),
+            (State::Greeted, true) => return Err(ProtocolError::GreetedTwice),
+            _ => {}
+        }
+        if self.buffer.len() < PREFIX + length {
+            return Ok(None);
+        }
+        let mut frame = self.buffer.split_to(PREFIX + length).freeze();
+        frame.advance(PREFIX + 1);
+        let message = M::decode(kind, frame)?;
+        self.state = State::Greeted;
+        Ok(Some(message))
+    }
+}
+
+fn json<T: Serialize>(kind: u8, fields: &[u8], value: &T) -> Result<Frame, ProtocolError> {
+    let body = serde_json::to_vec(value).map_err(|e| ProtocolError::Unwritable {
+        kind,
+        text: e.to_string(),
+    })?;
+    Frame::new(kind, fields, body.into(), MAX_CONTROL)
+}
+
+fn from_json<'a, T: Deserialize<'a>>(kind: u8, body: &'a [u8]) -> Result<T, ProtocolError> {
+    serde_json::from_slice(body).map_err(|e| ProtocolError::BadJson {
+        kind,
+        text: e.to_string(),
+    })
+}
+
+fn take_version(kind: u8, body: &mut Bytes) -> Result<u16, ProtocolError> {
+    match body.try_get_u16() {
+        Ok(VERSION) => Ok(VERSION),
+        Ok(theirs) => Err(ProtocolError::Version { theirs }),
+        Err(_) => Err(ProtocolError::TooShort { kind }),
+    }
+}
+
+fn nothing_left(kind: u8, body: &Bytes) -> Result<(), ProtocolError> {
+    match body.len() {
+        0 => Ok(()),
+        extra => Err(ProtocolError::TrailingBytes { kind, extra }),
+    }
+}
+
+/// `StreamConfig` as JSON has it.
+#[derive(Serialize, Deserialize)]
+struct ConfigWire {
+    avcc: Vec<u8>,
+    width: u32,
+    height: u32,
+    fps: FrameRate,
+    video_kbps: u32,
+    asc: Vec<u8>,
+    sample_rate: u32,
+    channels: u8,
+    audio_kbps: u32,
+}
+
+impl From<&StreamConfig> for ConfigWire {
+    fn from(config: &StreamConfig) -> Self {
+        let StreamConfig { video, audio } = config;
+        ConfigWire {
+            avcc: video.avcc.to_vec(),
+            width: video.width,
+            height: video.height,
+            fps: video.fps,
+            video_kbps: video.bitrate_kbps,
+            asc: audio.asc.to_vec(),
+            sample_rate: audio.sample_rate,
+            channels: audio.channels,
+            audio_kbps: audio.bitrate_kbps,
+        }
+    }
+}
+
+impl From<ConfigWire> for StreamConfig {
+    fn from(wire: ConfigWire) -> Self {
+        StreamConfig {
+            video: VideoConfig {
+                avcc: wire.avcc.into(),
+                width: wire.width,
+                height: wire.height,
+                fps: wire.fps,
+                bitrate_kbps: wire.video_kbps,
+            },
+            audio: AudioConfig {
+                asc: wire.asc.into(),
+                sample_rate: wire.sample_rate,
+                channels: wire.channels,
+                bitrate_kbps: wire.audio_kbps,
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "codec_tests.rs"]
+mod tests;

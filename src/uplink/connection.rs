@@ -1,0 +1,563 @@
+//! One connection to one ingest, from the dial to its end: a task that moves bytes and asks the pure parts what to do.
+//!
+//! The lane that owns it hears of every change of stage through `events`, reads how far the peer has acknowledged from
+//! `progress`, and ends it by dropping its task: the socket is then reset, never closed in RTMP's own words, so that
+//! a platform does not mistake a failover for the operator's stop.
+
+use super::dial::{Way, dial};
+use super::error::{ConnectionError, Phase};
+use super::failover::ConnectionId;
+use super::flow::{Pace, Shed, shed};
+use super::liveness::{Liveness, STALL_AFTER, Verdict};
+use super::sockopt;
+use super::wire::{InFlight, Wire};
+use crate::config::IngestUrl;
+use crate::media::{MediaTime, StreamConfig};
+use crate::rtmp::{Publisher, PublisherEvent, PublisherSettings};
+use crate::window::{Cursor, Feed};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection};
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::net::TcpStream;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{sleep_until, timeout_at};
+
+/// From the dial to RTMP's answer. A path with a second of round trip needs six.
+const DIAL_TIMEOUT: Duration = Duration::from_secs(8);
+/// Units are sealed ahead of the socket up to this many bytes; the rest stays in the window, where it can be shed.
+const SEALED_AHEAD: usize = 64 * 1024;
+/// How often acknowledgements are looked at while bytes wait: the kernel gives no event for them.
+const SAMPLE: Duration = Duration::from_millis(50);
+/// After the last byte of a stopped broadcast, the time for the peer to take it and close.
+const GOODBYE: Duration = Duration::from_secs(3);
+const READ_BUFFER: usize = 16 * 1024;
+
+/// All that a connection needs to know before it is asked to publish.
+#[derive(Clone)]
+pub struct Setup {
+    pub server: IngestUrl,
+    pub way: Way,
+    /// None for plain RTMP.
+    pub tls: Option<Arc<ClientConfig>>,
+    pub publisher: PublisherSettings,
+    pub feed: Feed,
+    pub hold: Duration,
+    pub delay: Duration,
+    pub catch_up: f64,
+}
+
+/// Where and how a broadcast starts on this connection.
+#[derive(Debug)]
+pub struct Start {
+    /// Before a keyframe.
+    pub from: Cursor,
+    /// Programme time that gets the timestamp `timestamp_ms`.
+    pub base: MediaTime,
+    pub timestamp_ms: u64,
+}
+
+#[derive(Debug)]
+pub enum Command {
+    Publish(Box<Start>),
+    /// Deliver everything up to and with this unit, then end the broadcast in RTMP's words.
+    Finish {
+        until: u64,
+    },
+}
+
+#[derive(Debug)]
+pub enum Event {
+    Connected,
+    Published,
+    Stalled {
+        since: Instant,
+    },
+    Progressed,
+    /// The server wants us elsewhere (Enhanced RTMP's ReconnectRequest), at this URL if it names one.
+    MoveRequested {
+        tc_url: Option<String>,
+    },
+    /// The server wants Adobe authentication: dial again with these settings.
+    Authenticate(Box<PublisherSettings>),
+    /// The operator's stop is done: all was delivered and the server was told.
+    Finished,
+    Closed(ConnectionError),
+}
+
+/// How far this connection has come; the newest value only.
+#[derive(Clone, Debug, Default)]
+pub struct Progress {
+    /// Behind the newest unit of which the peer's TCP has acknowledged every byte.
+    pub acknowledged: Option<Cursor>,
+    /// Behind the newest unit that the peer's RTMP says it has read.
+    pub confirmed: Option<Cursor>,
+    /// Behind the newest unit written.
+    pub written: Option<Cursor>,
+    /// Running total of acknowledged bytes, and when it was read.
+    pub acknowledged_bytes: u64,
+    pub round_trip: Duration,
+    pub shed: Shed,
+}
+
+pub type Events = mpsc::Sender<(ConnectionId, Event)>;
+
+/// Runs one connection to its end, and tells the lane.
+pub async fn run(
+    id: ConnectionId,
+    setup: Setup,
+    commands: mpsc::Receiver<Command>,
+    progress: watch::Sender<Progress>,
+    events: Events,
+) {
+    let end = match Connection::open(setup, progress, id, events.clone()).await {
+        Ok(mut connection) => connection.drive(commands).await,
+        Err(error) => Err(error),
+    };
+    let event = match end {
+        Ok(event) => event,
+        Err(error) => Event::Closed(error),
+    };
+    // A lane that is gone wants to know nothing.
+    let _ = events.send((id, event)).await;
+}
+
+struct Connection {
+    id: ConnectionId,
+    setup: Setup,
+    socket: TcpStream,
+    wire: Wire,
+    publisher: Publisher,
+    phase: Phase,
+    /// Sealed and not yet taken by the kernel, from `sent` on.
+    out: Vec<u8>,
+    sent: usize,
+    /// Bytes that the kernel has taken in all.
+    written: u64,
+    /// Plain RTMP bytes in all, for the peer's own acknowledgements.
+    plain_written: u64,
+    live: Option<Live>,
+    liveness: Liveness,
+    stalled: bool,
+    sampled: Option<Instant>,
+    progress: watch::Sender<Progress>,
+    events: Events,
+}
+
+/// A broadcast under way.
+struct Live {
+    cursor: Cursor,
+    config: Option<Arc<StreamConfig>>,
+    base: MediaTime,
+    timestamp_ms: u64,
+    pace: Pace,
+    in_flight: InFlight,
+    unread: InFlight,
+    /// Finish behind this unit.
+    until: Option<u64>,
+    shed: Shed,
+}
+
+/// What the next unit waits for.
+enum Next {
+    /// Its time.
+    At(Instant),
+    /// Being encoded.
+    Unit,
+    /// Room in the socket.
+    Room,
+    /// Nothing: the last one has been written.
+    Drained,
+}
+
+impl Connection {
+    /// Dials and goes as far as RTMP's answer to `connect`.
+    async fn open(
+        setup: Setup,
+        progress: watch::Sender<Progress>,
+        id: ConnectionId,
+        events: Events,
+    ) -> Result<Connection, ConnectionError> {
+        let deadline = (Instant::now() + DIAL_TIMEOUT).into();
+        let host = setup.server.host.clone();
+        let no_answer = || ConnectionError::NoAnswer {
+            address: format!("{host}:{}", setup.server.port),
+        };
+        let socket = timeout_at(deadline, dial(&setup.way, &setup.server))
+            .await
+            .map_err(|_| no_answer())??;
+        // Whatever ends this connection but the operator's stop resets it.
+        let _ = socket.set_zero_linger();
+        let wire = match &setup.tls {
+            None => Wire::Plain,
+            Some(config) => Wire::Tls(Box::new(tls(config, &setup.server.host)?)),
+        };
+        let publisher = Publisher::new(setup.publisher.clone());
+        let mut connection = Connection {
+            id,
+            phase: if setup.tls.is_some() {
+                Phase::TlsHandshake
+            } else {
+                Phase::RtmpHandshake
+            },
+            setup: setup.clone(),
+            socket,
+            wire,
+            publisher,
+            out: Vec::new(),
+            sent: 0,
+            written: 0,
+            plain_written: 0,
+            live: None,
+            liveness: Liveness::new(STALL_AFTER),
+            stalled: false,
+            sampled: None,
+            progress,
+            events,
+        };
+        connection.seal_control()?;
+        timeout_at(deadline, connection.connect())
+            .await
+            .map_err(|_| no_answer())??;
+        Ok(connection)
+    }
+
+    async fn connect(&mut self) -> Result<(), ConnectionError> {
+        while self.phase != Phase::Standby {
+            self.flush()?;
+            tokio::select! {
+                ready = self.socket.readable() => { ready.map_err(ConnectionError::Io)?; self.read().await?; }
+                ready = self.socket.writable(), if self.sent < self.out.len() => ready.map_err(ConnectionError::Io)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// From standby to the end. `Ok` holds the last event of an end that is no failure.
+    async fn drive(
+        &mut self,
+        mut commands: mpsc::Receiver<Command>,
+    ) -> Result<Event, ConnectionError> {
+        let mut read_ready = false;
+        loop {
+            if std::mem::take(&mut read_ready)
+                && let Some(event) = self.read().await?
+            {
+                return Ok(event);
+            }
+            let now = Instant::now();
+            let next = self.fill(now)?;
+            self.flush()?;
+            let sample_at = self.sample(now).await;
+            let at = match next {
+                Next::Drained => return self.say_goodbye().await,
+                Next::Room
+                    if self.live.is_some()
+                        && self.out.is_empty()
+                        && self.publisher.is_publishing() =>
+                {
+                    continue;
+                }
+                Next::At(at) => Some(at),
+                Next::Unit | Next::Room => None,
+            };
+            let deadline = [at, sample_at].into_iter().flatten().min();
+            let has_out = !self.out.is_empty();
+            let wants_units = matches!(next, Next::Unit) && self.live.is_some();
+            tokio::select! {
+                ready = self.socket.readable() => { ready.map_err(ConnectionError::Io)?; read_ready = true; }
+                ready = self.socket.writable(), if has_out => ready.map_err(ConnectionError::Io)?,
+                () = self.setup.feed.changed(), if wants_units => {}
+                command = commands.recv() => match command {
+                    Some(command) => self.obey(command)?,
+                    // The lane is gone: so are we.
+                    None => return Ok(Event::Finished),
+                },
+                () = sleep_until(deadline.unwrap_or(now).into()), if deadline.is_some() => {}
+            }
+        }
+    }
+
+    fn obey(&mut self, command: Command) -> Result<(), ConnectionError> {
+        match command {
+            Command::Publish(start) => {
+                self.phase = Phase::Publish;
+                self.live = Some(Live {
+                    cursor: start.from,
+                    config: None,
+                    base: start.base,
+                    timestamp_ms: start.timestamp_ms,
+                    pace: Pace::new(self.setup.catch_up),
+                    in_flight: InFlight::default(),
+                    unread: InFlight::default(),
+                    until: None,
+                    shed: Shed::default(),
+                });
+                self.publisher.publish();
+                self.seal_control()
+            }
+            Command::Finish { until } => {
+                if let Some(live) = &mut self.live {
+                    live.until = Some(until);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Seals units while the socket keeps up and the pace allows.
+    fn fill(&mut self, now: Instant) -> Result<Next, ConnectionError> {
+        let Some(live) = self
+            .live
+            .as_mut()
+            .filter(|_| self.publisher.is_publishing())
+        else {
+            return Ok(Next::Room);
+        };
+        let time = self.setup.feed.time(now);
+        let mut plain = Vec::new();
+        loop {
+            if self.out.len() - self.sent >= SEALED_AHEAD {
+                return Ok(Next::Room);
+            }
+            let dropped = shed(&mut live.cursor, time - self.setup.hold - self.setup.delay);
+            live.shed.add(dropped);
+            if live.until.is_some_and(|until| live.cursor.seq() >= until) {
+                return Ok(Next::Drained);
+            }
+            let Some(entry) = live.cursor.peek() else {
+                return Ok(Next::Unit);
+            };
+            let due = entry.unit.dts + self.setup.delay;
+            if due > time && !self.setup.delay.is_zero() {
+                return Ok(Next::At(now + due.since(time)));
+            }
+            if let Some(at) = live.pace.wait_until(now, entry.unit.dts) {
+                return Ok(Next::At(at));
+            }
+            plain.clear();
+            match &live.config {
+                None => self.publisher.start_media_at(
+                    &entry.config,
+                    live.base,
+                    live.timestamp_ms,
+                    &mut plain,
+                ),
+                Some(config) if !Arc::ptr_eq(config, &entry.config) => {
+                    self.publisher
+                        .write_config(&entry.config, entry.unit.dts, &mut plain);
+                }
+                Some(_) => {}
+            }
+            live.config = Some(Arc::clone(&entry.config));
+            self.publisher.write_unit(&entry.unit, &mut plain);
+            live.pace.sent(now, entry.unit.dts);
+            live.cursor.advance();
+            self.plain_written += plain.len() as u64;
+            self.wire
+                .seal(&plain, &mut self.out)
+                .map_err(ConnectionError::Io)?;
+            let end = self.written + (self.out.len() - self.sent) as u64;
+            live.in_flight.wrote(end, live.cursor.clone());
+            live.unread.wrote(self.plain_written, live.cursor.clone());
+        }
+    }
+
+    /// Seals what the RTMP session itself has to say.
+    fn seal_control(&mut self) -> Result<(), ConnectionError> {
+        let control = self.publisher.take_output();
+        self.plain_written += control.len() as u64;
+        self.wire
+            .seal(&control, &mut self.out)
+            .map_err(ConnectionError::Io)
+    }
+
+    /// Gives the kernel as much as it takes.
+    fn flush(&mut self) -> Result<(), ConnectionError> {
+        while self.sent < self.out.len() {
+            match self.socket.try_write(&self.out[self.sent..]) {
+                Ok(n) => {
+                    self.sent += n;
+                    self.written += n as u64;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(ConnectionError::Io(error)),
+            }
+        }
+        self.out.clear();
+        self.sent = 0;
+        Ok(())
+    }
+
+    /// Reads what there is. `Some` ends the connection without a failure.
+    async fn read(&mut self) -> Result<Option<Event>, ConnectionError> {
+        let mut buffer = [0u8; READ_BUFFER];
+        loop {
+            let n = match self.socket.try_read(&mut buffer) {
+                Ok(0) => return Err(ConnectionError::ClosedDuring { during: self.phase }),
+                Ok(n) => n,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+                Err(error) if self.phase != Phase::Broadcast => {
+                    tracing::debug!(%error, "the connection was reset");
+                    return Err(ConnectionError::ClosedDuring { during: self.phase });
+                }
+                Err(error) => return Err(ConnectionError::Io(error)),
+            };
+            let mut plain = Vec::new();
+            let opened = self.wire.open(&buffer[..n], &mut plain, &mut self.out);
+            if opened.is_err() {
+                // Let the alert out, so that the server's log names the cause too.
+                self.flush()?;
+            }
+            let open =
+                opened.map_err(|error| ConnectionError::tls(&self.setup.server.host, &error))?;
+            if self.phase == Phase::TlsHandshake && !self.wire.handshaking() {
+                self.phase = Phase::RtmpHandshake;
+            }
+            let read = self.publisher.handle_input(&plain);
+            let event = self.hear().await;
+            read?;
+            self.seal_control()?;
+            if event.is_some() {
+                return Ok(event);
+            }
+            if !open {
+                return Err(ConnectionError::ClosedDuring { during: self.phase });
+            }
+        }
+    }
+
+    /// What the RTMP session learnt.
+    async fn hear(&mut self) -> Option<Event> {
+        while let Some(event) = self.publisher.poll_event() {
+            match event {
+                PublisherEvent::Connected => {
+                    self.phase = Phase::Standby;
+                    self.tell(Event::Connected).await;
+                }
+                PublisherEvent::Publishing => {
+                    self.phase = Phase::Broadcast;
+                    self.tell(Event::Published).await;
+                }
+                PublisherEvent::Acknowledged { bytes } => {
+                    if let Some(cursor) = self
+                        .live
+                        .as_mut()
+                        .and_then(|live| live.unread.acknowledged(bytes))
+                    {
+                        self.progress
+                            .send_modify(|progress| progress.confirmed = Some(cursor));
+                    }
+                }
+                PublisherEvent::ReconnectRequested {
+                    tc_url,
+                    description,
+                } => {
+                    tracing::info!(%description, "the server asks us to reconnect");
+                    self.tell(Event::MoveRequested { tc_url }).await;
+                }
+                PublisherEvent::Retry { query } => {
+                    let settings = self.setup.publisher.with_query(&query);
+                    return Some(Event::Authenticate(Box::new(settings)));
+                }
+                PublisherEvent::Notice { code, description } => {
+                    tracing::info!(%code, %description, "the server says");
+                }
+            }
+        }
+        None
+    }
+
+    /// Looks at what the peer has acknowledged. Gives when to look again.
+    async fn sample(&mut self, now: Instant) -> Option<Instant> {
+        self.live.as_ref()?;
+        if let Some(sampled) = self.sampled
+            && now < sampled + SAMPLE
+        {
+            return Some(sampled + SAMPLE);
+        }
+        self.sampled = Some(now);
+        let unacknowledged = sockopt::unacknowledged(&self.socket).unwrap_or(0) as u64;
+        let acknowledged = self.written.saturating_sub(unacknowledged);
+        let waiting = unacknowledged > 0 || self.sent < self.out.len();
+        if let Some(live) = &mut self.live {
+            let newest = live.in_flight.acknowledged(acknowledged);
+            let round_trip = sockopt::round_trip(&self.socket).ok();
+            self.progress.send_modify(|progress| {
+                progress.acknowledged = newest.or(progress.acknowledged.take());
+                progress.written = Some(live.cursor.clone());
+                progress.acknowledged_bytes = acknowledged;
+                progress.round_trip = round_trip.unwrap_or(progress.round_trip);
+                progress.shed = live.shed;
+            });
+        }
+        match self.liveness.sample(now, acknowledged, waiting) {
+            Verdict::Stalled { since } if !self.stalled => {
+                self.stalled = true;
+                self.tell(Event::Stalled { since }).await;
+            }
+            Verdict::Progressing if self.stalled => {
+                self.stalled = false;
+                self.tell(Event::Progressed).await;
+            }
+            _ => {}
+        }
+        waiting.then_some(now + SAMPLE)
+    }
+
+    /// The operator's stop: RTMP's own words, then TLS's, then TCP's, each after all that comes before it has left.
+    async fn say_goodbye(&mut self) -> Result<Event, ConnectionError> {
+        self.publisher.finish();
+        self.seal_control()?;
+        // From here on the socket is closed in order, not reset.
+        let _ = socket2::SockRef::from(&self.socket).set_linger(None);
+        let deadline = (Instant::now() + GOODBYE).into();
+        let done = timeout_at(deadline, async {
+            while self.sent < self.out.len() {
+                self.flush()?;
+                self.socket.writable().await.map_err(ConnectionError::Io)?;
+            }
+            self.wire.close(&mut self.out);
+            self.flush()?;
+            let mut buffer = [0u8; READ_BUFFER];
+            while sockopt::unacknowledged(&self.socket).unwrap_or(0) > 0 {
+                tokio::time::sleep(SAMPLE).await;
+            }
+            // Our side is closed in order; what the server still says is read, so that its last words reset nothing.
+            let _ = socket2::SockRef::from(&self.socket).shutdown(std::net::Shutdown::Write);
+            loop {
+                self.socket.readable().await.map_err(ConnectionError::Io)?;
+                match self.socket.try_read(&mut buffer) {
+                    Ok(0) => return Ok(()),
+                    Ok(_) => {}
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    Err(error) => return Err(ConnectionError::Io(error)),
+                }
+            }
+        });
+        match done.await {
+            Ok(Err(error)) => tracing::debug!(%error, "the server did not wait for the end"),
+            Ok(Ok(())) => {}
+            Err(_) => tracing::debug!("the server did not close its side in time"),
+        }
+        Ok(Event::Finished)
+    }
+
+    async fn tell(&self, event: Event) {
+        let _ = self.events.send((self.id, event)).await;
+    }
+}
+
+fn tls(config: &Arc<ClientConfig>, host: &str) -> Result<ClientConnection, ConnectionError> {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let name = ServerName::try_from(bare.to_owned()).map_err(|error| ConnectionError::Tls {
+        host: host.to_owned(),
+        reason: error.to_string(),
+    })?;
+    let mut tls = ClientConnection::new(Arc::clone(config), name)
+        .map_err(|error| ConnectionError::tls(host, &error))?;
+    // A keyframe is larger than rustls's default of 64 KiB, and what is sealed ahead is bounded by us.
+    tls.set_buffer_limit(None);
+    Ok(tls)
+}

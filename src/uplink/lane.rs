@@ -1,0 +1,606 @@
+//! A lane delivers the programme over one connection at a time, to one of its ingests by one of its uplinks. Shell around
+//! `failover` (which connections), `position` (from where) and `steer` (which bitrate).
+//!
+//! A destination has one lane, or two with `mode = "both"`.
+
+use super::carrier::Carriers;
+use super::connection::{self, Command, Event, Progress, Setup, Start};
+use super::dial::Way;
+use super::error::ConnectionError;
+use super::failover::{Action, ConnectionId, Failover, Failure, Input, Path, PathIndex};
+use super::position::Position;
+use super::steer::{Sample, Steer};
+use crate::config::{IngestUrl, Resume, Timeline};
+use crate::media::MediaTime;
+use crate::rtmp::PublisherSettings;
+use crate::window::{Cursor, Feed};
+use rustls::ClientConfig;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio::time::sleep_until;
+use tracing::{debug, info, warn};
+
+/// How often the status is renewed and the backlog judged.
+const TICK: Duration = Duration::from_millis(250);
+/// The bitrate shown is a mean over this long.
+const RATE_SPAN: Duration = Duration::from_secs(3);
+/// The same trouble is logged again after this long.
+const REPEAT_LOG: Duration = Duration::from_secs(30);
+
+/// A way from the box to an ingest, with all that dialling it needs.
+#[derive(Clone)]
+pub struct Route {
+    pub path: Path,
+    pub server: IngestUrl,
+    pub way: Way,
+    /// The uplink's id.
+    pub uplink: Option<String>,
+}
+
+#[derive(Clone)]
+pub struct LaneSetup {
+    /// In order of preference, at least one.
+    pub routes: Vec<Route>,
+    pub tls: Option<Arc<ClientConfig>>,
+    pub publisher: PublisherSettings,
+    pub feed: Feed,
+    /// Before the session's first keyframe.
+    pub start: Cursor,
+    /// The programme time of the session's start, for `Timeline::Continue`.
+    pub base: MediaTime,
+    pub hold: Duration,
+    pub delay: Duration,
+    pub catch_up: f64,
+    pub resume: Resume,
+    pub timeline: Timeline,
+    /// The timestamp of the session's start, with `Timeline::Continue`.
+    pub timeline_start: Duration,
+    pub steer: Option<Steer>,
+    pub carriers: watch::Receiver<Carriers>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LaneState {
+    #[default]
+    Connecting,
+    OnAir,
+    /// The connection is there and takes nothing.
+    Stalled,
+    Reconnecting,
+    Ended,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct LaneStatus {
+    pub state: LaneState,
+    pub uplink: Option<String>,
+    /// Host and port.
+    pub ingest: Option<String>,
+    pub standby: Option<String>,
+    pub bitrate_kbps: u32,
+    pub round_trip: Option<Duration>,
+    /// Age of the oldest unit that is not acknowledged, beyond the delay.
+    pub hold_used: Duration,
+    pub shed: Duration,
+    pub replayed: Duration,
+    /// Publishes after the first.
+    pub reconnects: u32,
+    /// Programme time not delivered when the lane ended.
+    pub undelivered: Duration,
+    pub error: Option<String>,
+    pub video_kbps: Option<u32>,
+}
+
+/// Runs a lane until everything up to the unit that `stop` names is delivered, or can't be within the hold.
+pub async fn run(
+    setup: LaneSetup,
+    mut stop: watch::Receiver<Option<u64>>,
+    status: Arc<watch::Sender<LaneStatus>>,
+) {
+    let (events, mut inbox) = mpsc::channel(64);
+    let mut lane = Lane::new(setup, events, status);
+    lane.carry_out(Instant::now());
+    let mut carriers = lane.setup.carriers.clone();
+    carriers.mark_changed();
+    let mut tick = tokio::time::interval(TICK);
+    while !lane.ended {
+        let timeout = lane.failover.poll_timeout();
+        tokio::select! {
+            Some((id, event)) = inbox.recv() => lane.hear(Instant::now(), id, event),
+            Ok(()) = carriers.changed() => lane.note_carriers(Instant::now(), &carriers.borrow_and_update().clone()),
+            Ok(()) = stop.changed() => {
+                let until = *stop.borrow_and_update();
+                lane.stop(Instant::now(), until);
+            }
+            _ = tick.tick() => lane.tick(Instant::now()),
+            () = sleep_until(timeout.unwrap_or_else(Instant::now).into()), if timeout.is_some() => {
+                lane.failover.handle(Instant::now(), Input::Timeout);
+            }
+        }
+        lane.carry_out(Instant::now());
+    }
+    lane.publish_status(Instant::now());
+}
+
+/// A connection's task; dropping it resets the connection.
+struct Handle {
+    path: PathIndex,
+    commands: mpsc::Sender<Command>,
+    progress: watch::Receiver<Progress>,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+struct Lane {
+    setup: LaneSetup,
+    failover: Failover,
+    connections: HashMap<ConnectionId, Handle>,
+    events: connection::Events,
+    /// Connect settings that a server asked for by Adobe authentication, by ingest.
+    authenticated: BTreeMap<usize, PublisherSettings>,
+    position: Position,
+    /// Up to which unit, and until when it is tried.
+    stopping: Option<(u64, Instant)>,
+    ended: bool,
+    published: u32,
+    status: LaneStatus,
+    sender: Arc<watch::Sender<LaneStatus>>,
+    /// Shed by connections that are gone.
+    shed_before: Duration,
+    rates: VecDeque<(Instant, u64)>,
+    logged: Option<(String, Instant)>,
+    lost_at: Option<Instant>,
+}
+
+impl Lane {
+    fn new(
+        setup: LaneSetup,
+        events: connection::Events,
+        sender: Arc<watch::Sender<LaneStatus>>,
+    ) -> Self {
+        let paths = setup
+            .routes
+            .iter()
+            .map(|route| route.path.clone())
+            .collect();
+        Lane {
+            failover: Failover::new(Instant::now(), paths, setup.hold),
+            connections: HashMap::new(),
+            events,
+            authenticated: BTreeMap::new(),
+            position: Position::new(setup.start.clone()),
+            stopping: None,
+            ended: false,
+            published: 0,
+            status: LaneStatus {
+                video_kbps: setup.steer.as_ref().map(Steer::current),
+                ..LaneStatus::default()
+            },
+            sender,
+            shed_before: Duration::ZERO,
+            rates: VecDeque::new(),
+            logged: None,
+            lost_at: None,
+            setup,
+        }
+    }
+
+    fn carry_out(&mut self, now: Instant) {
+        while let Some(action) = self.failover.poll_action() {
+            match action {
+                Action::Dial { connection, path } => self.dial(connection, path),
+                Action::Publish(id) => self.publish(now, id),
+                Action::Drop(id) => self.forget(id),
+            }
+        }
+    }
+
+    fn dial(&mut self, id: ConnectionId, path: PathIndex) {
+        let route = &self.setup.routes[path];
+        let publisher = self
+            .authenticated
+            .get(&route.path.ingest)
+            .cloned()
+            .unwrap_or_else(|| PublisherSettings {
+                app: route.server.app.clone(),
+                tc_url: route.server.tc_url.clone(),
+                ..self.setup.publisher.clone()
+            });
+        debug!(connection = id, path = %describe(route), "dialling");
+        let setup = Setup {
+            server: route.server.clone(),
+            way: route.way.clone(),
+            tls: self.setup.tls.clone().filter(|_| route.server.tls),
+            publisher,
+            feed: self.setup.feed.clone(),
+            hold: self.setup.hold,
+            delay: self.setup.delay,
+            catch_up: self.setup.catch_up,
+        };
+        let (commands, inbox) = mpsc::channel(4);
+        let (sender, progress) = watch::channel(Progress::default());
+        let task = tokio::spawn(connection::run(
+            id,
+            setup,
+            inbox,
+            sender,
+            self.events.clone(),
+        ));
+        self.connections.insert(
+            id,
+            Handle {
+                path,
+                commands,
+                progress,
+                task,
+            },
+        );
+    }
+
+    fn publish(&mut self, now: Instant, id: ConnectionId) {
+        self.note_progress();
+        let horizon = self.horizon(now);
+        let live = match self.setup.resume {
+            Resume::Live if self.published > 0 => self.setup.feed.view().keyframe,
+            _ => None,
+        };
+        let begin = self.position.begin(horizon, live);
+        let (base, timestamp_ms) = match self.setup.timeline {
+            Timeline::Continue => (
+                self.setup.base,
+                self.setup.timeline_start.as_millis() as u64,
+            ),
+            Timeline::Restart => (begin.from.timeline_base().unwrap_or(self.setup.base), 0),
+        };
+        self.status.replayed += begin.repeated;
+        self.shed_before += begin.shed;
+        if !begin.shed.is_zero() {
+            warn!(
+                seconds = begin.shed.as_secs_f64(),
+                "shed: older than the hold"
+            );
+        }
+        let Some(handle) = self.connections.get(&id) else {
+            return;
+        };
+        let start = Start {
+            from: begin.from,
+            base,
+            timestamp_ms,
+        };
+        // The channel holds more commands than a connection is ever sent.
+        let _ = handle.commands.try_send(Command::Publish(Box::new(start)));
+        if let Some((until, _)) = self.stopping {
+            let _ = handle.commands.try_send(Command::Finish { until });
+        }
+    }
+
+    /// What connections that exist have done since; a connection that goes has been noted before.
+    fn note_progress(&mut self) {
+        for handle in self.connections.values() {
+            self.position.note(&handle.progress.borrow());
+        }
+    }
+
+    fn forget(&mut self, id: ConnectionId) {
+        if let Some(handle) = self.connections.remove(&id) {
+            let progress = handle.progress.borrow();
+            self.position.note(&progress);
+            self.shed_before += progress.shed.time;
+        }
+    }
+
+    /// What is older is shed.
+    fn horizon(&self, now: Instant) -> MediaTime {
+        self.setup.feed.time(now) - self.setup.hold - self.setup.delay
+    }
+
+    fn hear(&mut self, now: Instant, id: ConnectionId, event: Event) {
+        if !self.connections.contains_key(&id) {
+            return;
+        }
+        let input = match event {
+            Event::Connected => Input::Connected(id),
+            Event::Published => {
+                self.on_published(now, id);
+                Input::Published(id)
+            }
+            Event::Stalled { since } => {
+                self.lost_at.get_or_insert(since);
+                warn!(path = %self.path_of(id), "stalled: what is sent is not acknowledged");
+                Input::Stalled {
+                    connection: id,
+                    since,
+                }
+            }
+            Event::Progressed => {
+                let outage = self
+                    .lost_at
+                    .take()
+                    .map(|at| now.duration_since(at).as_secs_f64());
+                info!(path = %self.path_of(id), outage_s = outage, "moves again");
+                Input::Progressed(id)
+            }
+            Event::MoveRequested { tc_url } => match self.move_target(now, id, tc_url) {
+                Some(path) => Input::MoveRequested(path),
+                None => return,
+            },
+            Event::Authenticate(settings) => {
+                if let Some(handle) = self.connections.get(&id) {
+                    let ingest = self.setup.routes[handle.path].path.ingest;
+                    self.authenticated.insert(ingest, *settings);
+                }
+                self.forget(id);
+                Input::Closed {
+                    connection: id,
+                    failure: Failure::Closed,
+                }
+            }
+            Event::Finished => {
+                info!(path = %self.path_of(id), "ended: everything was delivered and the server was told");
+                self.forget(id);
+                self.ended = true;
+                Input::Closed {
+                    connection: id,
+                    failure: Failure::Closed,
+                }
+            }
+            Event::Closed(error) => {
+                let carried = self
+                    .failover
+                    .on_air()
+                    .is_some_and(|(on_air, _)| on_air == id);
+                if carried {
+                    self.lost_at.get_or_insert(now);
+                }
+                self.note_error(now, id, &error, carried);
+                self.forget(id);
+                Input::Closed {
+                    connection: id,
+                    failure: error.failure(),
+                }
+            }
+        };
+        self.failover.handle(now, input);
+    }
+
+    fn on_published(&mut self, now: Instant, id: ConnectionId) {
+        if self.published > 0 {
+            self.status.reconnects += 1;
+        }
+        self.published += 1;
+        self.status.error = None;
+        self.logged = None;
+        let outage = self
+            .lost_at
+            .take()
+            .map(|at| now.duration_since(at).as_secs_f64());
+        info!(path = %self.path_of(id), outage_s = outage, replayed_s = self.status.replayed.as_secs_f64(), "publishing");
+        self.rates.clear();
+        if let Some(steer) = &mut self.setup.steer {
+            steer.reset();
+        }
+    }
+
+    /// The path for a server's ReconnectRequest: a new one when it names another URL, else the one it came over.
+    fn move_target(
+        &mut self,
+        now: Instant,
+        id: ConnectionId,
+        tc_url: Option<String>,
+    ) -> Option<PathIndex> {
+        let path = self.connections.get(&id)?.path;
+        let Some(tc_url) = tc_url else {
+            return Some(path);
+        };
+        let server = match crate::config::ingest_url::parse(&tc_url) {
+            Ok(server) => server,
+            Err(error) => {
+                warn!(%error, "the server asks us to reconnect to a URL that can't be used: we stay");
+                return None;
+            }
+        };
+        if let Some(known) = self
+            .setup
+            .routes
+            .iter()
+            .position(|route| route.server == server)
+        {
+            return Some(known);
+        }
+        let mut route = self.setup.routes[path].clone();
+        route.path.ingest = 1 + self
+            .setup
+            .routes
+            .iter()
+            .map(|route| route.path.ingest)
+            .max()
+            .unwrap_or(0)
+            .max(1);
+        route.server = server;
+        let index = self.failover.add_path(now, route.path.clone());
+        self.setup.routes.push(route);
+        Some(index)
+    }
+
+    fn note_carriers(&mut self, now: Instant, carriers: &Carriers) {
+        let changed: BTreeMap<usize, bool> = self
+            .setup
+            .routes
+            .iter()
+            .filter_map(|route| {
+                Some((
+                    route.path.uplink?,
+                    *carriers.get(route.way.interface.as_ref()?)?,
+                ))
+            })
+            .collect();
+        for (uplink, up) in changed {
+            let was_on_air = self.status.state == LaneState::OnAir;
+            if !up && was_on_air {
+                self.lost_at.get_or_insert(now);
+            }
+            self.failover.handle(now, Input::Carrier { uplink, up });
+        }
+    }
+
+    fn stop(&mut self, now: Instant, until: Option<u64>) {
+        let Some(until) = until else { return };
+        // Undelivered media older than the hold would be shed anyway: nothing is gained by trying longer.
+        self.stopping = Some((until, now + self.setup.hold + self.setup.delay));
+        self.failover.handle(now, Input::Draining);
+        let Some((id, _)) = self.failover.on_air() else {
+            self.ended = self.published == 0;
+            return;
+        };
+        if let Some(handle) = self.connections.get(&id) {
+            let _ = handle.commands.try_send(Command::Finish { until });
+        }
+    }
+
+    fn tick(&mut self, now: Instant) {
+        self.note_progress();
+        if self.failover.on_air().is_none() {
+            let horizon = self.horizon(now);
+            self.position.forget(horizon);
+        }
+        if let Some((_, deadline)) = self.stopping
+            && now >= deadline
+        {
+            let reached = self.position.acknowledged().or(self.position.resume_time());
+            let end = self.setup.feed.view().time;
+            self.status.undelivered = reached.map_or(Duration::ZERO, |reached| end.since(reached));
+            warn!(
+                seconds = self.status.undelivered.as_secs_f64(),
+                "ended with media undelivered: no way out was found in time"
+            );
+            self.ended = true;
+        }
+        self.publish_status(now);
+    }
+
+    fn publish_status(&mut self, now: Instant) {
+        let on_air = self.failover.on_air();
+        let stalled = self.failover.is_stalled();
+        self.status.state = match on_air {
+            _ if self.ended => LaneState::Ended,
+            Some(_) if stalled => LaneState::Stalled,
+            Some(_) => LaneState::OnAir,
+            None if self.published > 0 => LaneState::Reconnecting,
+            None => LaneState::Connecting,
+        };
+        let time = self.setup.feed.time(now);
+        let reached = self.position.acknowledged().or(self.position.resume_time());
+        let backlog = reached
+            .map_or(Duration::ZERO, |reached| time.since(reached))
+            .saturating_sub(self.setup.delay);
+        self.status.hold_used = backlog.min(self.setup.hold);
+        self.status.shed = self.shed_before;
+        self.status.standby = self
+            .failover
+            .standby()
+            .map(|path| describe(&self.setup.routes[path]));
+        let carrying = on_air.and_then(|(id, path)| {
+            Some((self.connections.get(&id)?.progress.borrow().clone(), path))
+        });
+        if let Some((progress, path)) = carrying {
+            let route = &self.setup.routes[path];
+            self.status.uplink = route.uplink.clone();
+            self.status.ingest = Some(format!("{}:{}", route.server.host, route.server.port));
+            self.status.round_trip = Some(progress.round_trip);
+            self.status.shed += progress.shed.time;
+            self.status.bitrate_kbps = self.rate(now, progress.acknowledged_bytes);
+            if !stalled {
+                self.steer(
+                    now,
+                    Sample {
+                        backlog,
+                        acknowledged_bytes: progress.acknowledged_bytes,
+                    },
+                );
+            }
+        } else {
+            self.status.round_trip = None;
+            self.status.bitrate_kbps = 0;
+        }
+        self.sender.send_replace(self.status.clone());
+    }
+
+    fn rate(&mut self, now: Instant, bytes: u64) -> u32 {
+        self.rates.push_back((now, bytes));
+        while self
+            .rates
+            .front()
+            .is_some_and(|(at, _)| now.duration_since(*at) > RATE_SPAN)
+        {
+            self.rates.pop_front();
+        }
+        let Some((from, first)) = self.rates.front() else {
+            return 0;
+        };
+        let span = now.duration_since(*from).as_secs_f64();
+        if span < 0.5 {
+            0
+        } else {
+            (bytes.saturating_sub(*first) as f64 * 8.0 / 1000.0 / span) as u32
+        }
+    }
+
+    fn steer(&mut self, now: Instant, sample: Sample) {
+        if let Some(steer) = &mut self.setup.steer
+            && let Some(advice) = steer.sample(now, sample)
+        {
+            info!(video_kbps = advice.video_kbps, reason = %advice.reason, "bitrate advised");
+            self.status.video_kbps = Some(advice.video_kbps);
+        }
+    }
+
+    /// Keeps the error for the operator, and logs it once until it changes or has been silent for a while.
+    fn note_error(
+        &mut self,
+        now: Instant,
+        id: ConnectionId,
+        error: &ConnectionError,
+        carried: bool,
+    ) {
+        let text = error.to_string();
+        let repeated = |(logged, at): &(String, Instant)| {
+            *logged == text && now.duration_since(*at) < REPEAT_LOG
+        };
+        if carried || !self.logged.as_ref().is_some_and(repeated) {
+            if self.failover.on_air().is_some() && !carried {
+                info!(path = %self.path_of(id), "standby: {text}");
+            } else {
+                warn!(path = %self.path_of(id), "{text}");
+            }
+            self.logged = Some((text.clone(), now));
+        }
+        if carried || self.failover.on_air().is_none() {
+            self.status.error = Some(text);
+        }
+    }
+
+    fn path_of(&self, id: ConnectionId) -> String {
+        self.connections
+            .get(&id)
+            .map(|handle| describe(&self.setup.routes[handle.path]))
+            .unwrap_or_default()
+    }
+}
+
+fn describe(route: &Route) -> String {
+    let uplink = route
+        .uplink
+        .as_deref()
+        .map(|id| format!(" over {id}"))
+        .unwrap_or_default();
+    format!("{}:{}{uplink}", route.server.host, route.server.port)
+}

@@ -1,0 +1,20 @@
+//! Everything of a destination: which way, which ingest, when to send what, and the sockets that do it.
+//!
+//! Pure: `flow`, `liveness`, `failover`, `budget`, `steer`, `wire`, `error`. Shell: the rest.
+
+pub mod budget;
+pub mod carrier;
+pub mod connection;
+pub mod destination;
+pub mod dial;
+pub mod dns;
+pub mod error;
+pub mod failover;
+pub mod flow;
+pub mod lane;
+pub mod liveness;
+pub mod position;
+pub mod sockopt;
+pub mod steer;
+pub mod tls;
+pub mod wire;

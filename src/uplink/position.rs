@@ -1,0 +1,211 @@
+//! How far a lane has delivered, and where the next connection starts. Pure.
+
+use super::connection::Progress;
+use super::flow::shed;
+use crate::media::MediaTime;
+use crate::window::Cursor;
+use std::time::Duration;
+
+/// What the peer's kernel acknowledged and its program (or a TLS proxy before it) may not have read when it died.
+pub const MARGIN: Duration = Duration::from_millis(500);
+
+/// Where a broadcast starts on a new connection, and what that means.
+#[derive(Debug)]
+pub struct Begin {
+    /// Before a keyframe.
+    pub from: Cursor,
+    /// Programme time that was acknowledged (or written) before and goes out once more.
+    pub repeated: Duration,
+    /// Programme time that is given up, because it is older than the hold.
+    pub shed: Duration,
+}
+
+#[derive(Debug)]
+pub struct Position {
+    /// Before the keyframe at which a new connection resumes.
+    resume: Cursor,
+    /// Number and time of the newest unit acknowledged, and the time of the newest one written.
+    acknowledged: Option<(u64, MediaTime)>,
+    written: Option<MediaTime>,
+}
+
+impl Position {
+    /// `start` stands before the session's first keyframe.
+    pub fn new(start: Cursor) -> Self {
+        Position {
+            resume: start,
+            acknowledged: None,
+            written: None,
+        }
+    }
+
+    /// Takes over how far a connection has come.
+    pub fn note(&mut self, progress: &Progress) {
+        if let Some((cursor, entry)) = progress
+            .acknowledged
+            .as_ref()
+            .and_then(|c| Some((c, c.last()?)))
+        {
+            if self.acknowledged.is_none_or(|(seq, _)| seq < entry.seq) {
+                self.acknowledged = Some((entry.seq, entry.unit.dts));
+            }
+            self.move_resume(cursor, entry.unit.dts - MARGIN);
+        }
+        if let Some(cursor) = &progress.confirmed {
+            self.move_resume(cursor, MediaTime(i64::MAX));
+        }
+        let written = progress
+            .written
+            .as_ref()
+            .and_then(Cursor::last)
+            .map(|entry| entry.unit.dts);
+        self.written = self.written.max(written);
+    }
+
+    fn move_resume(&mut self, limit: &Cursor, at: MediaTime) {
+        if let Some(keyframe) = self.resume.last_keyframe_within(limit, at) {
+            self.resume = keyframe;
+        }
+    }
+
+    /// Gives up what is older than `horizon`, so that memory stays bounded while nothing can be sent.
+    pub fn forget(&mut self, horizon: MediaTime) {
+        shed(&mut self.resume, horizon);
+    }
+
+    /// Whole GOPs older than `horizon` are shed; with `live` everything before the newest keyframe is.
+    pub fn begin(&mut self, horizon: MediaTime, live: Option<Cursor>) -> Begin {
+        self.forget(horizon);
+        if let Some(live) = live.filter(|live| live.seq() > self.resume.seq()) {
+            self.resume = live;
+        }
+        let from = self.resume.clone();
+        let starts = from.peek().map(|entry| entry.unit.dts);
+        let end = self
+            .acknowledged
+            .filter(|(seq, _)| *seq < from.seq())
+            .map(|(_, dts)| dts);
+        let begin = Begin {
+            repeated: match (self.written, starts) {
+                (Some(written), Some(starts)) => written.since(starts),
+                _ => Duration::ZERO,
+            },
+            shed: match (end, starts) {
+                (Some(end), Some(starts)) => starts.since(end),
+                _ => Duration::ZERO,
+            },
+            from,
+        };
+        begin
+    }
+
+    pub fn acknowledged(&self) -> Option<MediaTime> {
+        self.acknowledged.map(|(_, dts)| dts)
+    }
+
+    /// Programme time of the first unit that a new connection would send.
+    pub fn resume_time(&self) -> Option<MediaTime> {
+        self.resume.peek().map(|entry| entry.unit.dts)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::window::tests::filled;
+
+    fn ms(ms: i64) -> MediaTime {
+        MediaTime::from_millis(ms)
+    }
+
+    fn behind(start: &Cursor, at: i64) -> Cursor {
+        let mut cursor = start.clone();
+        while cursor.last().is_none_or(|entry| entry.unit.dts < ms(at)) {
+            cursor.advance().unwrap();
+        }
+        cursor
+    }
+
+    fn progress(acknowledged: Cursor, written: Cursor) -> Progress {
+        Progress {
+            acknowledged: Some(acknowledged),
+            written: Some(written),
+            ..Progress::default()
+        }
+    }
+
+    #[test]
+    fn resumes_at_the_keyframe_before_what_was_acknowledged_less_the_margin() {
+        let (_window, start) = filled(10);
+        for (acknowledged, resumes) in [
+            (1900, 0),
+            (2400, 0),
+            (2500, 2000),
+            (4400, 2000),
+            (4500, 4000),
+        ] {
+            let mut position = Position::new(start.clone());
+            position.note(&progress(
+                behind(&start, acknowledged),
+                behind(&start, 9000),
+            ));
+            let begin = position.begin(ms(0), None);
+            assert_eq!(
+                begin.from.peek().unwrap().unit.dts,
+                ms(resumes),
+                "acknowledged to {acknowledged}"
+            );
+            assert_eq!(begin.repeated, Duration::from_millis(9000 - resumes as u64));
+            assert_eq!(begin.shed, Duration::ZERO);
+        }
+    }
+
+    #[test]
+    fn the_peers_own_acknowledgement_needs_no_margin() {
+        let (_window, start) = filled(10);
+        let mut position = Position::new(start.clone());
+        let confirmed = Some(behind(&start, 4000));
+        position.note(&Progress {
+            confirmed,
+            ..progress(behind(&start, 4100), behind(&start, 4500))
+        });
+        assert_eq!(position.resume_time(), Some(ms(4000)));
+    }
+
+    #[test]
+    fn a_keyframe_not_yet_behind_the_limit_is_not_skipped() {
+        let (_window, start) = filled(10);
+        let mut position = Position::new(start.clone());
+        // Acknowledged to just before the keyframe at 2000, whatever the clock says of it.
+        position.note(&Progress {
+            confirmed: Some(behind(&start, 1900)),
+            ..Progress::default()
+        });
+        assert_eq!(position.resume_time(), Some(ms(2000)));
+        let mut position = Position::new(start.clone());
+        position.note(&Progress {
+            confirmed: Some(behind(&start, 1800)),
+            ..Progress::default()
+        });
+        assert_eq!(position.resume_time(), Some(ms(0)));
+    }
+
+    #[test]
+    fn counts_what_it_gives_up_from_what_was_acknowledged() {
+        let (_window, start) = filled(10);
+        let mut position = Position::new(start.clone());
+        position.note(&progress(behind(&start, 2900), behind(&start, 3000)));
+        let begin = position.begin(ms(7000), None);
+        assert_eq!(begin.from.peek().unwrap().unit.dts, ms(8000));
+        assert_eq!(begin.shed, Duration::from_millis(5100));
+        assert_eq!(begin.repeated, Duration::ZERO);
+    }
+
+    #[test]
+    fn live_starts_at_the_newest_keyframe() {
+        let (window, start) = filled(10);
+        let mut position = Position::new(start.clone());
+        let begin = position.begin(ms(0), window.view().keyframe.clone());
+        assert_eq!(begin.from.peek().unwrap().unit.dts, ms(8000));
+    }
+}

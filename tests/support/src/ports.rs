@@ -1,0 +1,70 @@
+//! Ports for servers, and knowing from outside whether a process listens, in whatever network namespace it lives.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::atomic::{AtomicU16, Ordering};
+
+/// Below the kernel's ephemeral range (32768 on), so that no outgoing connection takes a port between our finding it
+/// free and the server's binding it. The start depends on the process, so that parallel test programs rarely meet.
+const FIRST: u16 = 20_000;
+const SPAN: u16 = 12_000;
+
+/// A TCP port on loopback that nobody listens on; another one at each call.
+pub fn free() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let start = (std::process::id().wrapping_mul(97) % u32::from(SPAN)) as u16;
+    for _ in 0..SPAN {
+        let port = FIRST + (start + NEXT.fetch_add(1, Ordering::Relaxed) % SPAN) % SPAN;
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return port;
+        }
+    }
+    panic!("no free port between {FIRST} and {}", FIRST + SPAN);
+}
+
+pub fn loopback() -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, free()))
+}
+
+/// Whether someone listens on `addr` (IPv4, or the port on any address) in the network namespace of `pid`. Makes no
+/// connection, so that it disturbs no count of them.
+pub fn is_listening(pid: u32, addr: SocketAddr) -> bool {
+    let Ok(table) = std::fs::read_to_string(format!("/proc/{pid}/net/tcp")) else {
+        return false;
+    };
+    listens(&table, addr)
+}
+
+/// `table`: proc_pid_net(5), the kernel's list of IPv4 sockets; state 0A is LISTEN, addresses are in host order.
+fn listens(table: &str, addr: SocketAddr) -> bool {
+    let SocketAddr::V4(addr) = addr else {
+        return false;
+    };
+    let exact = format!(
+        "{:08X}:{:04X}",
+        u32::from_ne_bytes(addr.ip().octets()),
+        addr.port()
+    );
+    let any = format!("00000000:{:04X}", addr.port());
+    table.lines().skip(1).any(|line| {
+        let mut fields = line.split_whitespace().skip(1);
+        let local = fields.next();
+        let state = fields.nth(1);
+        state == Some("0A") && (local == Some(&exact) || local == Some(&any))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_differ_and_listening_is_seen() {
+        let (a, b) = (loopback(), loopback());
+        assert_ne!(a, b);
+        let me = std::process::id();
+        assert!(!is_listening(me, a));
+        let _listener = TcpListener::bind(a).unwrap();
+        assert!(is_listening(me, a));
+        assert!(!is_listening(me, b));
+    }
+}
