@@ -325,7 +325,8 @@ impl Desk {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rehearsal::rules::{Platform, SecondPublish};
+    use crate::rehearsal::platform::Platform;
+    use crate::rehearsal::rules::SecondPublish;
 
     struct Setup {
         desk: Desk,

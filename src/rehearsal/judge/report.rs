@@ -2,7 +2,8 @@
 
 use super::codec::{AudioCodec, VideoCodec};
 use super::rate::RateReport;
-use crate::rehearsal::rules::{End, Platform};
+use crate::rehearsal::platform::Platform;
+use crate::rehearsal::rules::End;
 use serde::Serialize;
 use std::fmt;
 
