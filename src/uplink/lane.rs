@@ -120,7 +120,9 @@ pub async fn run(
                 lane.failover.handle(Instant::now(), Input::Timeout);
             }
         }
-        lane.carry_out(Instant::now());
+        if !lane.ended {
+            lane.carry_out(Instant::now());
+        }
     }
     lane.publish_status(Instant::now());
 }
@@ -157,6 +159,8 @@ struct Lane {
     shed_before: Duration,
     rates: VecDeque<(Instant, u64)>,
     logged: Option<(String, Instant)>,
+    /// Acknowledged at the last tick.
+    steered_bytes: Option<u64>,
     lost_at: Option<Instant>,
 }
 
@@ -188,6 +192,7 @@ impl Lane {
             shed_before: Duration::ZERO,
             rates: VecDeque::new(),
             logged: None,
+            steered_bytes: None,
             lost_at: None,
             setup,
         }
@@ -555,9 +560,13 @@ impl Lane {
     }
 
     fn steer(&mut self, now: Instant, sample: Sample) {
-        if let Some(steer) = &mut self.setup.steer
-            && let Some(advice) = steer.sample(now, sample)
-        {
+        let Some(steer) = &mut self.setup.steer else { return };
+        // A way that carries nothing at all is an outage, for the failover; a narrow one carries something at every tick.
+        let progress = self.steered_bytes != Some(sample.acknowledged_bytes);
+        self.steered_bytes = Some(sample.acknowledged_bytes);
+        if !progress {
+            steer.reset();
+        } else if let Some(advice) = steer.sample(now, sample) {
             info!(video_kbps = advice.video_kbps, reason = %advice.reason, "bitrate advised");
             self.status.video_kbps = Some(advice.video_kbps);
         }
