@@ -25,6 +25,7 @@ use format::Format;
 use gstreamer as gst;
 use mix::Mix;
 use out::{Out, WriteError, Writer};
+use std::cell::Cell;
 use std::io::Read;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
@@ -126,6 +127,7 @@ impl Engine {
                 clock: clock.clone(),
                 stop: stop.clone(),
                 out: out.clone(),
+                live: Cell::new(false),
                 source,
             };
             let name = format!("source {}", capture.source.id);
