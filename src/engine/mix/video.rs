@@ -107,9 +107,9 @@ impl<F: Clone> VideoTrack<F> {
             return None;
         }
         let mut fresh = false;
-        while let Some(due) = self.waiting.pop_front_if(|w| w.slot <= self.next) {
-            fresh |= due.slot == self.next;
-            self.shown = Some(due);
+        while self.waiting.front().is_some_and(|w| w.slot <= self.next) {
+            self.shown = self.waiting.pop_front();
+            fresh |= self.shown.as_ref().is_some_and(|w| w.slot == self.next);
         }
         let settled = fresh || !self.waiting.is_empty() || now >= at + PATIENCE;
         settled.then(|| self.give(at, fresh))
