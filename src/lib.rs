@@ -3,11 +3,18 @@
 #![deny(unsafe_code)]
 
 pub mod bridge;
+pub mod cli;
 pub mod config;
+pub mod doctor;
+pub mod engine;
 pub mod media;
+pub mod panel;
 pub mod platform;
+pub mod recording;
+pub mod rehearsal;
 pub mod rtmp;
 pub mod session;
 pub mod stamp;
+pub mod telemetry;
 pub mod uplink;
 pub mod window;

@@ -98,8 +98,14 @@ impl SecretKeys {
                 table.problem(self.file, what, instead);
                 return None;
             }
-            // What can't be read for another reason says so below.
-            _ => {}
+            // Nothing else is read: a device or a pipe may never end.
+            Look::Directory { .. } | Look::CharDevice { .. } | Look::Other => {
+                let what = "what it names is not a regular file";
+                table.problem(self.file, what, "a file holds the key and nothing else");
+                return None;
+            }
+            // Reading it will say why.
+            Look::Unknown(_) => {}
         }
         match env.read(path) {
             // Every editor ends a file with a newline: that is no slip.

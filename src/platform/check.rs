@@ -1,7 +1,8 @@
 //! A broadcast's settings against the rules of one platform. It takes its own small view of the settings: the
 //! configuration is built on this module, not under it.
 
-use super::{Backup, Confidence, DEFAULT_MARGIN, Rtmps, Rules, Value};
+use super::table::GENERAL_FLOOR_KBPS;
+use super::{Backup, Confidence, DEFAULT_MARGIN, Rtmps, Rules, Value, VideoTier};
 use std::time::Duration;
 
 /// What is to go to one destination.
@@ -172,17 +173,7 @@ fn check_video(rules: &Rules, b: &Broadcast, findings: &mut Findings) {
             let instead = format!("at most {}", tier.max_kbps);
             findings.warn(Setting::VideoBitrate, what, instead);
         }
-        if b.video_kbps < tier.min_kbps {
-            let what = format!(
-                "{} kb/s is under what {} wants for this picture, {} kb/s{}",
-                b.video_kbps,
-                rules.name,
-                tier.min_kbps,
-                origin(&rules.video)
-            );
-            let instead = format!("at least {}, or a smaller picture", tier.min_kbps);
-            findings.warn(Setting::VideoBitrate, what, instead);
-        }
+        check_floor(rules, b.video_kbps, tier, findings);
     }
     let wanted = &rules.keyframe_s;
     let keyframe_s = (b.keyframe_s * 1_000.0).round() / 1_000.0;
@@ -207,6 +198,31 @@ fn check_video(rules: &Rules, b: &Broadcast, findings: &mut Findings) {
             origin(wanted)
         );
         findings.warn(Setting::Keyframe, what, format!("{}", wanted.value));
+    }
+}
+
+fn check_floor(rules: &Rules, kbps: u32, tier: &VideoTier, findings: &mut Findings) {
+    let (least, what) = match tier.min_kbps {
+        Some(least) => {
+            let origin = origin(&rules.video);
+            let name = rules.name;
+            let what = format!("under what {name} wants for this picture, {least} kb/s{origin}");
+            (least, what)
+        }
+        None => {
+            let Value { value, .. } = GENERAL_FLOOR_KBPS;
+            let origin = origin(&GENERAL_FLOOR_KBPS);
+            let what = format!("under {value} kb/s, where a picture falls apart{origin}");
+            (value, what)
+        }
+    };
+    if kbps < least {
+        let instead = format!("at least {least}, or a smaller picture");
+        findings.warn(
+            Setting::VideoBitrate,
+            format!("{kbps} kb/s is {what}"),
+            instead,
+        );
     }
 }
 
@@ -405,7 +421,7 @@ mod tests {
         assert_eq!(
             lines("custom", broadcast),
             [
-                "Warning VideoBitrate: 1500 kb/s is under what a custom ingest wants for this picture, 2000 kb/s (this project's rules); at least 2000, or a smaller picture"
+                "Warning VideoBitrate: 1500 kb/s is under 2000 kb/s, where a picture falls apart (this project's rules); at least 2000, or a smaller picture"
             ]
         );
         let broadcast = Broadcast {

@@ -1,34 +1,28 @@
-//! The table. One block a platform; each value with its source. `doc` values were read in the platform's own pages,
-//! named as those pages are titled.
+//! The table. One block a platform; each value with its confidence and its source. The values were gathered in the
+//! project's PLATFORMS.md; `source` names the page itself where the value was looked up there again for this table, and
+//! otherwise PLATFORMS.md, whose own D, S, 2 and ? the confidence repeats.
 
 use super::{Backup, Confidence, KeyNature, OnBreak, Rtmps, Rules, Value, VideoTier};
 use std::time::Duration;
 
-const fn doc<T>(value: T, source: &'static str) -> Value<T>
-where
-    T: Copy,
-{
+const fn doc<T: Copy>(value: T, source: &'static str) -> Value<T> {
     with(value, Confidence::Documented, source)
 }
 
-const fn encoder<T: Copy>(value: T) -> Value<T> {
-    with(
-        value,
-        Confidence::OtherEncoder,
-        "OBS Studio: rtmp-services/data/services.json",
-    )
+const fn encoder<T: Copy>(value: T, source: &'static str) -> Value<T> {
+    with(value, Confidence::OtherEncoder, source)
 }
 
 const fn seed<T: Copy>(value: T) -> Value<T> {
-    with(value, Confidence::Seed, "Regia's founding rules")
+    with(value, Confidence::Seed, NOTES)
 }
 
-const fn word_of<T: Copy>(value: T, source: &'static str) -> Value<T> {
-    with(value, Confidence::SecondHand, source)
+const fn word_of<T: Copy>(value: T) -> Value<T> {
+    with(value, Confidence::SecondHand, NOTES)
 }
 
 const fn unsure<T: Copy>(value: T) -> Value<T> {
-    with(value, Confidence::Unknown, "no source found")
+    with(value, Confidence::Unknown, NOTES)
 }
 
 const fn with<T: Copy>(value: T, confidence: Confidence, source: &'static str) -> Value<T> {
@@ -47,13 +41,25 @@ const fn tier(max_height: u32, max_fps: u32, min_kbps: u32, max_kbps: u32) -> Vi
     VideoTier {
         max_height,
         max_fps,
-        min_kbps,
+        min_kbps: Some(min_kbps),
         max_kbps,
     }
 }
 
-/// Never under 2 Mb/s unless the operator says so; 1 to 10 Mb/s are usual.
-const GENERAL_TIERS: &[VideoTier] = &[tier(u32::MAX, 1_000, 2_000, 10_000)];
+const fn up_to(max_height: u32, max_fps: u32, max_kbps: u32) -> VideoTier {
+    VideoTier {
+        max_height,
+        max_fps,
+        min_kbps: None,
+        max_kbps,
+    }
+}
+
+/// Never less for a picture, unless the operator says so or the platform names its own least.
+pub(super) const GENERAL_FLOOR_KBPS: Value<u32> = seed(2_000);
+
+/// 1 to 10 Mb/s are usual.
+const GENERAL_TIERS: &[VideoTier] = &[up_to(u32::MAX, 1_000, 10_000)];
 
 /// An ingest of one's own, or one that Regia does not know.
 const CUSTOM: Rules = Rules {
@@ -89,79 +95,72 @@ pub(super) const PLATFORMS: &[Rules] = &[
         name: "LinkedIn",
         // Given for each event; in 2023 it looked like rtmps://….channel.media.azure.net:2935/live/….
         ingest: None,
-        rtmps: doc(Rtmps::Either, LINKEDIN_API),
-        limit: Some(doc(hours(4), LINKEDIN_SPECS)),
+        rtmps: doc(Rtmps::Either, NOTES),
+        limit: Some(doc(hours(4), NOTES)),
         archive_limit: None,
-        key: doc(KeyNature::SingleEvent, LINKEDIN_API),
+        key: doc(KeyNature::SingleEvent, NOTES),
         url_lifetime: None,
-        keyframe_s: doc(2.0, LINKEDIN_SPECS),
+        keyframe_s: doc(2.0, NOTES),
         max_keyframe_s: None,
-        video: doc(&[tier(1_080, 30, 2_000, 6_000)], LINKEDIN_SPECS),
-        max_audio_kbps: Some(doc(128, LINKEDIN_SPECS)),
-        sample_rate: Some(doc(48_000, LINKEDIN_SPECS)),
-        wide_only: Some(doc((), LINKEDIN_SPECS)),
-        backup: doc(Backup::TimeSynced, LINKEDIN_API),
+        video: doc(&[up_to(1_080, 30, 6_000)], NOTES),
+        max_audio_kbps: Some(doc(128, NOTES)),
+        sample_rate: Some(doc(48_000, NOTES)),
+        wide_only: Some(doc((), NOTES)),
+        backup: doc(Backup::TimeSynced, NOTES),
         on_break: seed(OnBreak::EventCloses),
         // Its documents say 90 s in one place and 120 s in another.
-        grace: Some(doc(Duration::from_secs(90), LINKEDIN_API)),
+        grace: Some(doc(Duration::from_secs(90), NOTES)),
     },
     Rules {
         word: "youtube",
         name: "YouTube",
-        ingest: Some(encoder("rtmps://a.rtmps.youtube.com:443/live2")),
-        rtmps: doc(
-            Rtmps::Wanted,
-            "YouTube Live Streaming API: Delivering live content via RTMPS",
-        ),
+        ingest: Some(encoder("rtmps://a.rtmps.youtube.com:443/live2", OBS)),
+        rtmps: doc(Rtmps::Wanted, NOTES),
         limit: None,
-        archive_limit: Some(doc(hours(12), "YouTube Help: Archive live streams")),
+        archive_limit: Some(doc(hours(12), NOTES)),
         key: unsure(KeyNature::Either),
         url_lifetime: None,
-        keyframe_s: doc(2.0, YOUTUBE_SETTINGS),
-        max_keyframe_s: Some(doc(4.0, YOUTUBE_SETTINGS)),
+        keyframe_s: doc(2.0, NOTES),
+        max_keyframe_s: Some(doc(4.0, NOTES)),
+        // The page was seen to say 12 Mb/s for 1080p60; the 10 for 1080p30 are from PLATFORMS.md.
         video: doc(
-            &[
-                tier(1_080, 30, 2_000, 10_000),
-                tier(1_080, 60, 2_000, 12_000),
-            ],
+            &[up_to(1_080, 30, 10_000), up_to(1_080, 60, 12_000)],
             YOUTUBE_SETTINGS,
         ),
-        max_audio_kbps: Some(encoder(160)),
+        max_audio_kbps: Some(encoder(160, OBS)),
         sample_rate: None,
         wide_only: None,
-        backup: doc(
-            Backup::AtOnce,
-            "YouTube Live Streaming API: backup ingestion",
-        ),
-        on_break: doc(OnBreak::MayEnd, "YouTube Help: auto-stop"),
+        backup: doc(Backup::AtOnce, NOTES),
+        on_break: doc(OnBreak::MayEnd, NOTES),
         // With auto-stop the show ends about a minute after the data.
-        grace: Some(doc(Duration::from_secs(60), "YouTube Help: auto-stop")),
+        grace: Some(doc(Duration::from_secs(60), NOTES)),
     },
     Rules {
         word: "facebook",
         name: "Facebook",
-        ingest: Some(encoder("rtmps://live-api-s.facebook.com:443/rtmp/")),
-        rtmps: doc(Rtmps::Required, FACEBOOK_API),
-        limit: Some(doc(hours(8), FACEBOOK_FORMAT)),
+        ingest: Some(encoder("rtmps://live-api-s.facebook.com:443/rtmp/", NOTES)),
+        rtmps: doc(Rtmps::Required, FACEBOOK_REFERENCE),
+        limit: Some(doc(hours(8), FACEBOOK_REFERENCE)),
         archive_limit: None,
-        key: doc(KeyNature::Either, FACEBOOK_API),
-        url_lifetime: Some(doc(hours(24), FACEBOOK_API)),
-        keyframe_s: doc(2.0, FACEBOOK_FORMAT),
-        max_keyframe_s: Some(doc(4.0, FACEBOOK_FORMAT)),
+        key: doc(KeyNature::Either, NOTES),
+        url_lifetime: Some(doc(hours(24), FACEBOOK_OVERVIEW)),
+        keyframe_s: doc(2.0, FACEBOOK_REFERENCE),
+        max_keyframe_s: Some(doc(4.0, FACEBOOK_REFERENCE)),
         video: doc(
             &[
                 tier(720, 30, 1_500, 4_000),
+                tier(720, 60, 2_250, 6_000),
                 tier(1_080, 30, 3_000, 6_000),
                 tier(1_080, 60, 4_500, 9_000),
             ],
-            FACEBOOK_FORMAT,
+            FACEBOOK_REFERENCE,
         ),
-        max_audio_kbps: None,
+        max_audio_kbps: Some(doc(256, FACEBOOK_REFERENCE)),
         sample_rate: None,
         wide_only: None,
         // It has to be enabled before the first data.
-        backup: doc(Backup::SwitchesAndStays, FACEBOOK_API),
-        on_break: doc(OnBreak::MayEnd, FACEBOOK_API),
+        backup: doc(Backup::SwitchesAndStays, NOTES),
+        on_break: doc(OnBreak::MayEnd, NOTES),
         grace: None,
     },
     Rules {
@@ -169,17 +168,17 @@ pub(super) const PLATFORMS: &[Rules] = &[
         name: "Vimeo",
         ingest: None,
         rtmps: unsure(Rtmps::Either),
-        limit: Some(doc(hours(12), VIMEO_ENCODER)),
+        limit: Some(doc(hours(12), NOTES)),
         archive_limit: None,
         key: unsure(KeyNature::SingleEvent),
         url_lifetime: None,
         keyframe_s: unsure(2.0),
         max_keyframe_s: None,
-        video: doc(&[tier(1_080, 30, 2_000, 5_000)], VIMEO_ENCODER),
+        video: doc(&[up_to(1_080, 30, 5_000)], NOTES),
         max_audio_kbps: None,
         sample_rate: None,
         wide_only: None,
-        backup: doc(Backup::SomePlans, VIMEO_ENCODER),
+        backup: doc(Backup::SomePlans, NOTES),
         on_break: unsure(OnBreak::Unknown),
         grace: None,
     },
@@ -188,22 +187,19 @@ pub(super) const PLATFORMS: &[Rules] = &[
         name: "Twitch",
         ingest: None,
         rtmps: unsure(Rtmps::Either),
-        limit: Some(doc(hours(48), TWITCH)),
+        limit: Some(doc(hours(48), NOTES)),
         archive_limit: None,
         key: unsure(KeyNature::Persistent),
         url_lifetime: None,
-        keyframe_s: doc(2.0, TWITCH),
+        keyframe_s: doc(2.0, NOTES),
         max_keyframe_s: None,
-        video: encoder(&[tier(1_080, 60, 2_000, 6_000)]),
-        max_audio_kbps: Some(doc(320, TWITCH)),
+        video: encoder(&[up_to(1_080, 60, 6_000)], OBS),
+        max_audio_kbps: Some(doc(320, NOTES)),
         sample_rate: None,
         wide_only: None,
         backup: unsure(Backup::None),
-        on_break: word_of(OnBreak::Resumes, "Twitch users: disconnect protection"),
-        grace: Some(word_of(
-            Duration::from_secs(90),
-            "Twitch users: disconnect protection",
-        )),
+        on_break: word_of(OnBreak::Resumes),
+        grace: Some(word_of(Duration::from_secs(90))),
     },
     Rules {
         word: "x",
@@ -215,10 +211,10 @@ pub(super) const PLATFORMS: &[Rules] = &[
         archive_limit: None,
         key: unsure(KeyNature::Persistent),
         url_lifetime: None,
-        keyframe_s: encoder(3.0),
+        keyframe_s: encoder(3.0, NOTES),
         max_keyframe_s: None,
-        video: encoder(&[tier(u32::MAX, 1_000, 2_000, 12_000)]),
-        max_audio_kbps: Some(encoder(128)),
+        video: encoder(&[up_to(u32::MAX, 1_000, 12_000)], NOTES),
+        max_audio_kbps: Some(encoder(128, NOTES)),
         sample_rate: None,
         wide_only: None,
         backup: unsure(Backup::None),
@@ -227,11 +223,8 @@ pub(super) const PLATFORMS: &[Rules] = &[
     },
 ];
 
-const LINKEDIN_API: &str = "LinkedIn Marketing API: Live Video";
-const LINKEDIN_SPECS: &str = "LinkedIn Help: technical specifications of LinkedIn Live";
-const YOUTUBE_SETTINGS: &str =
-    "YouTube Help: Choose live encoder settings, bitrates, and resolutions";
-const FACEBOOK_API: &str = "Meta for Developers: Live Video API";
-const FACEBOOK_FORMAT: &str = "Meta Business Help: live video format guidelines";
-const VIMEO_ENCODER: &str = "Vimeo Help: encoder settings for live events";
-const TWITCH: &str = "Twitch Help: broadcasting guidelines";
+const NOTES: &str = "PLATFORMS.md";
+const OBS: &str = "OBS Studio, plugins/rtmp-services/data/services.json";
+const YOUTUBE_SETTINGS: &str = "https://support.google.com/youtube/answer/2853702";
+const FACEBOOK_OVERVIEW: &str = "https://developers.facebook.com/docs/live-video-api/overview";
+const FACEBOOK_REFERENCE: &str = "https://developers.facebook.com/docs/live-video-api/reference";

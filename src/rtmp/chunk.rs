@@ -3,6 +3,9 @@
 //! Nothing here trusts the peer: memory is bounded by `ChunkLimits` whatever it announces, and every
 //! violation is an error that says what was wrong.
 
+#[cfg(test)]
+mod tests;
+
 use bytes::{Buf, Bytes, BytesMut};
 use std::collections::HashMap;
 

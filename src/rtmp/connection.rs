@@ -61,6 +61,20 @@ impl Connection {
         }
     }
 
+    /// With the handshake behind it, so that a hundred thousand sessions can be tried in a test.
+    #[cfg(test)]
+    pub(super) fn handshaken(limits: ChunkLimits, peer_window: u32) -> Self {
+        Connection {
+            handshake: None,
+            chunks: ChunkReader::new(limits),
+            writer: MessageWriter::new(),
+            output: Vec::new(),
+            peer_window,
+            acknowledged_to_peer: 0,
+            acknowledged_by_peer: 0,
+        }
+    }
+
     /// Takes bytes as they came; true: with them the handshake is done. Call `next` until it gives None.
     pub(super) fn push(&mut self, bytes: &[u8]) -> Result<bool, String> {
         let Some(handshake) = &mut self.handshake else {

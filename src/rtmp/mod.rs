@@ -15,6 +15,8 @@ pub mod flv_file;
 pub mod publisher;
 pub mod receiver;
 pub mod status;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 pub use amf0::{Amf0Error, Amf0Value};

@@ -6,8 +6,6 @@
 //! onMetaData, sequence headers, media → FCUnpublish, deleteStream.
 
 mod api;
-#[cfg(test)]
-mod tests;
 
 pub use api::{PublisherError, PublisherEvent, PublisherSettings};
 
@@ -105,7 +103,22 @@ pub struct Publisher {
 impl Publisher {
     /// The output already holds C0 and C1.
     pub fn new(settings: PublisherSettings) -> Self {
-        let connection = Connection::new(PeerType::Client, LIMITS, DEFAULT_PEER_WINDOW);
+        Self::over(
+            Connection::new(PeerType::Client, LIMITS, DEFAULT_PEER_WINDOW),
+            settings,
+        )
+    }
+
+    /// Has sent `connect`.
+    #[cfg(test)]
+    pub(super) fn handshaken(settings: PublisherSettings) -> Self {
+        let connection = Connection::handshaken(LIMITS, DEFAULT_PEER_WINDOW);
+        let mut publisher = Self::over(connection, settings);
+        publisher.connect();
+        publisher
+    }
+
+    fn over(connection: Connection, settings: PublisherSettings) -> Self {
         // C1 is random bytes, and nobody else's.
         let random = connection.output.iter().rev().take(4);
         let challenge = random.map(|byte| format!("{byte:02x}")).collect();

@@ -106,14 +106,22 @@ pub struct Receiver {
 
 impl Receiver {
     pub fn new(settings: ReceiverSettings) -> Self {
+        let window = settings.window_ack_size.max(1);
+        let connection = Connection::new(PeerType::Server, settings.limits, window);
+        Self::over(connection, settings)
+    }
+
+    #[cfg(test)]
+    pub(super) fn handshaken(settings: ReceiverSettings) -> Self {
+        let connection = Connection::handshaken(settings.limits, settings.window_ack_size);
+        Self::over(connection, settings)
+    }
+
+    fn over(connection: Connection, settings: ReceiverSettings) -> Self {
         Receiver {
-            connection: Connection::new(
-                PeerType::Server,
-                settings.limits,
-                settings.window_ack_size.max(1),
-            ),
             settings,
             state: State::AwaitingConnect,
+            connection,
             events: VecDeque::new(),
             timeline: TimestampUnwrapper::default(),
             stream_open: false,

@@ -20,6 +20,7 @@ pub(super) mod code {
     pub const PUBLISH_START: &str = "NetStream.Publish.Start";
     pub const PUBLISH_BAD_NAME: &str = "NetStream.Publish.BadName";
     pub const PUBLISH_DENIED: &str = "NetStream.Publish.Denied";
+    pub const PUBLISH_REJECTED: &str = "NetStream.Publish.Rejected";
     pub const UNPUBLISHED: &str = "NetStream.Unpublish.Success";
     pub const PLAY_FAILED: &str = "NetStream.Play.Failed";
 }
@@ -85,6 +86,7 @@ impl RejectKind {
             return RejectKind::UnknownApp;
         }
         match code {
+            code::PUBLISH_REJECTED => RejectKind::Denied,
             code::CONNECT_CLOSED | code::APP_SHUTDOWN | code::UNPUBLISHED => RejectKind::Ended,
             _ => RejectKind::Other,
         }
@@ -241,6 +243,8 @@ mod tests {
             ),
             (code::INVALID_APP, "", RejectKind::UnknownApp),
             (code::APP_SHUTDOWN, "", RejectKind::Ended),
+            (code::PUBLISH_REJECTED, "?", RejectKind::Denied),
+            (code::PUBLISH_REJECTED, "too many streams", RejectKind::Full),
             ("NetStream.Publish.Failed", "?", RejectKind::Other),
         ];
         for (code, description, kind) in cases {

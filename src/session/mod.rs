@@ -1,3 +1,7 @@
-//! The session: one broadcast, from the first publish to the last byte.
+//! The session: one broadcast, from the first publish to the last byte. Pure: `machine`, `timeline`. Shell: `actor`.
 
+mod actor;
+pub mod machine;
 pub mod timeline;
+
+pub use actor::{SessionError, SessionHandle, SourceStatus, Status, start};

@@ -26,7 +26,12 @@ fn index(track: Track) -> usize {
 
 impl Timeline {
     pub fn new(fps: FrameRate) -> Self {
-        Timeline { fps, offset: None, newest: [None; 2], epoch: None }
+        Timeline {
+            fps,
+            offset: None,
+            newest: [None; 2],
+            epoch: None,
+        }
     }
 
     /// A new engine run begins: its first keyframe will fix the run's offset.
@@ -72,7 +77,9 @@ impl Timeline {
     /// The programme time of an absolute monotonic time, for ages; None before the first unit.
     pub fn programme_time(&self, monotonic: Duration) -> Option<MediaTime> {
         let epoch = self.epoch?;
-        Some(MediaTime(i64::try_from(monotonic.as_micros()).ok()? - epoch))
+        Some(MediaTime(
+            i64::try_from(monotonic.as_micros()).ok()? - epoch,
+        ))
     }
 }
 
@@ -84,36 +91,62 @@ mod tests {
     const FPS: FrameRate = FrameRate { num: 30, den: 1 };
 
     fn unit(track: Track, dts: i64, pts: i64, keyframe: bool) -> MediaUnit {
-        MediaUnit { track, dts: MediaTime(dts), pts: MediaTime(pts), keyframe, data: Bytes::new() }
+        MediaUnit {
+            track,
+            dts: MediaTime(dts),
+            pts: MediaTime(pts),
+            keyframe,
+            data: Bytes::new(),
+        }
     }
 
     #[test]
     fn starts_at_zero_with_the_first_keyframe() {
         let mut timeline = Timeline::new(FPS);
-        assert_eq!(timeline.map(unit(Track::Audio, 5_000_000, 5_000_000, false)), None);
-        let first = timeline.map(unit(Track::Video, 5_033_333, 5_100_000, true)).unwrap();
+        assert_eq!(
+            timeline.map(unit(Track::Audio, 5_000_000, 5_000_000, false)),
+            None
+        );
+        let first = timeline
+            .map(unit(Track::Video, 5_033_333, 5_100_000, true))
+            .unwrap();
         assert_eq!((first.dts.0, first.pts.0), (-66_667, 0));
-        let audio = timeline.map(unit(Track::Audio, 5_110_000, 5_110_000, false)).unwrap();
+        let audio = timeline
+            .map(unit(Track::Audio, 5_110_000, 5_110_000, false))
+            .unwrap();
         assert_eq!(audio.pts.0, 10_000);
     }
 
     #[test]
     fn a_second_run_keeps_the_gap_and_the_grid() {
         let mut timeline = Timeline::new(FPS);
-        timeline.map(unit(Track::Video, 1_000_000, 1_000_000, true)).unwrap();
+        timeline
+            .map(unit(Track::Video, 1_000_000, 1_000_000, true))
+            .unwrap();
         timeline.new_run();
-        assert_eq!(timeline.map(unit(Track::Video, 2_000_000, 2_000_000, false)), None);
-        let first = timeline.map(unit(Track::Video, 2_510_000, 2_510_000, true)).unwrap();
+        assert_eq!(
+            timeline.map(unit(Track::Video, 2_000_000, 2_000_000, false)),
+            None
+        );
+        let first = timeline
+            .map(unit(Track::Video, 2_510_000, 2_510_000, true))
+            .unwrap();
         assert_eq!(first.pts, FPS.frame_time(45));
     }
 
     #[test]
     fn a_run_never_steps_back() {
         let mut timeline = Timeline::new(FPS);
-        timeline.map(unit(Track::Video, 1_000_000, 1_000_000, true)).unwrap();
-        let late = timeline.map(unit(Track::Video, 9_000_000, 9_000_000, false)).unwrap();
+        timeline
+            .map(unit(Track::Video, 1_000_000, 1_000_000, true))
+            .unwrap();
+        let late = timeline
+            .map(unit(Track::Video, 9_000_000, 9_000_000, false))
+            .unwrap();
         timeline.new_run();
-        let first = timeline.map(unit(Track::Video, 2_000_000, 2_066_667, true)).unwrap();
+        let first = timeline
+            .map(unit(Track::Video, 2_000_000, 2_066_667, true))
+            .unwrap();
         assert!(first.dts > late.dts);
         assert_eq!(first.pts, FPS.frame_time(FPS.frame_at(first.pts)));
     }

@@ -16,7 +16,10 @@ pub struct Budget {
 
 impl Budget {
     pub fn new(now: Instant) -> Self {
-        Budget { tokens: CAPACITY, refilled: now }
+        Budget {
+            tokens: CAPACITY,
+            refilled: now,
+        }
     }
 
     pub fn take(&mut self, now: Instant) {
@@ -29,7 +32,11 @@ impl Budget {
 
     /// When the next publish is allowed; `now` or earlier if it is.
     pub fn available_at(&self, now: Instant) -> Instant {
-        if self.tokens > 0 { now } else { self.refilled + REFILL }
+        if self.tokens > 0 {
+            now
+        } else {
+            self.refilled + REFILL
+        }
     }
 
     fn refill(&mut self, now: Instant) {
@@ -59,7 +66,10 @@ mod tests {
         assert!(publishes.len() > CAPACITY as usize + 10);
         let used_up = &publishes[CAPACITY as usize..];
         for (n, from) in used_up.iter().enumerate() {
-            let within = used_up[n..].iter().filter(|p| p.duration_since(*from) <= Duration::from_secs(60)).count();
+            let within = used_up[n..]
+                .iter()
+                .filter(|p| p.duration_since(*from) <= Duration::from_secs(60))
+                .count();
             assert!(within <= 3, "{within}");
         }
     }

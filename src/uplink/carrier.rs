@@ -12,7 +12,9 @@ use tokio::sync::watch;
 pub type Carriers = BTreeMap<String, bool>;
 
 /// Watches `interfaces` until every receiver is dropped. The first value is the state at the call.
-pub async fn watch_carriers(interfaces: BTreeSet<String>) -> std::io::Result<watch::Receiver<Carriers>> {
+pub async fn watch_carriers(
+    interfaces: BTreeSet<String>,
+) -> std::io::Result<watch::Receiver<Carriers>> {
     let (connection, handle, mut messages) = new_multicast_connection(&[MulticastGroup::Link])?;
     tokio::spawn(connection);
     let mut carriers: Carriers = interfaces.into_iter().map(|name| (name, false)).collect();
@@ -31,8 +33,12 @@ pub async fn watch_carriers(interfaces: BTreeSet<String>) -> std::io::Result<wat
             };
             let Some((message, _)) = message else { return };
             sender.send_if_modified(|carriers| match &message.payload {
-                NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(link)) => note(carriers, link, true),
-                NetlinkPayload::InnerMessage(RouteNetlinkMessage::DelLink(link)) => note(carriers, link, false),
+                NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(link)) => {
+                    note(carriers, link, true)
+                }
+                NetlinkPayload::InnerMessage(RouteNetlinkMessage::DelLink(link)) => {
+                    note(carriers, link, false)
+                }
                 _ => false,
             });
         }
@@ -42,11 +48,18 @@ pub async fn watch_carriers(interfaces: BTreeSet<String>) -> std::io::Result<wat
 
 /// Takes one link's state over; true when that changed something that is watched.
 fn note(carriers: &mut Carriers, link: &LinkMessage, exists: bool) -> bool {
-    let name = link.attributes.iter().find_map(|attribute| match attribute {
-        LinkAttribute::IfName(name) => Some(name.as_str()),
-        _ => None,
-    });
-    let up = exists && link.header.flags.contains(LinkFlags::Up | LinkFlags::LowerUp);
+    let name = link
+        .attributes
+        .iter()
+        .find_map(|attribute| match attribute {
+            LinkAttribute::IfName(name) => Some(name.as_str()),
+            _ => None,
+        });
+    let up = exists
+        && link
+            .header
+            .flags
+            .contains(LinkFlags::Up | LinkFlags::LowerUp);
     match name.and_then(|name| carriers.get_mut(name)) {
         Some(known) if *known != up => {
             *known = up;

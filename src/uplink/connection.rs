@@ -62,17 +62,23 @@ pub struct Start {
 pub enum Command {
     Publish(Box<Start>),
     /// Deliver everything up to and with this unit, then end the broadcast in RTMP's words.
-    Finish { until: u64 },
+    Finish {
+        until: u64,
+    },
 }
 
 #[derive(Debug)]
 pub enum Event {
     Connected,
     Published,
-    Stalled { since: Instant },
+    Stalled {
+        since: Instant,
+    },
     Progressed,
     /// The server wants us elsewhere (Enhanced RTMP's ReconnectRequest), at this URL if it names one.
-    MoveRequested { tc_url: Option<String> },
+    MoveRequested {
+        tc_url: Option<String>,
+    },
     /// The server wants Adobe authentication: dial again with these settings.
     Authenticate(Box<PublisherSettings>),
     /// The operator's stop is done: all was delivered and the server was told.
@@ -175,8 +181,12 @@ impl Connection {
     ) -> Result<Connection, ConnectionError> {
         let deadline = (Instant::now() + DIAL_TIMEOUT).into();
         let host = setup.server.host.clone();
-        let no_answer = || ConnectionError::NoAnswer { address: format!("{host}:{}", setup.server.port) };
-        let socket = timeout_at(deadline, dial(&setup.way, &setup.server)).await.map_err(|_| no_answer())??;
+        let no_answer = || ConnectionError::NoAnswer {
+            address: format!("{host}:{}", setup.server.port),
+        };
+        let socket = timeout_at(deadline, dial(&setup.way, &setup.server))
+            .await
+            .map_err(|_| no_answer())??;
         // Whatever ends this connection but the operator's stop resets it.
         let _ = socket.set_zero_linger();
         let wire = match &setup.tls {
@@ -186,7 +196,11 @@ impl Connection {
         let publisher = Publisher::new(setup.publisher.clone());
         let mut connection = Connection {
             id,
-            phase: if setup.tls.is_some() { Phase::TlsHandshake } else { Phase::RtmpHandshake },
+            phase: if setup.tls.is_some() {
+                Phase::TlsHandshake
+            } else {
+                Phase::RtmpHandshake
+            },
             setup: setup.clone(),
             socket,
             wire,
@@ -203,7 +217,9 @@ impl Connection {
             events,
         };
         connection.seal_control()?;
-        timeout_at(deadline, connection.connect()).await.map_err(|_| no_answer())??;
+        timeout_at(deadline, connection.connect())
+            .await
+            .map_err(|_| no_answer())??;
         Ok(connection)
     }
 
@@ -219,7 +235,10 @@ impl Connection {
     }
 
     /// From standby to the end. `Ok` holds the last event of an end that is no failure.
-    async fn drive(&mut self, mut commands: mpsc::Receiver<Command>) -> Result<Event, ConnectionError> {
+    async fn drive(
+        &mut self,
+        mut commands: mpsc::Receiver<Command>,
+    ) -> Result<Event, ConnectionError> {
         let mut read_ready = false;
         loop {
             if std::mem::take(&mut read_ready)
@@ -233,7 +252,13 @@ impl Connection {
             let sample_at = self.sample(now).await;
             let at = match next {
                 Next::Drained => return self.say_goodbye().await,
-                Next::Room if self.live.is_some() && self.out.is_empty() && self.publisher.is_publishing() => continue,
+                Next::Room
+                    if self.live.is_some()
+                        && self.out.is_empty()
+                        && self.publisher.is_publishing() =>
+                {
+                    continue;
+                }
                 Next::At(at) => Some(at),
                 Next::Unit | Next::Room => None,
             };
@@ -283,7 +308,11 @@ impl Connection {
 
     /// Seals units while the socket keeps up and the pace allows.
     fn fill(&mut self, now: Instant) -> Result<Next, ConnectionError> {
-        let Some(live) = self.live.as_mut().filter(|_| self.publisher.is_publishing()) else {
+        let Some(live) = self
+            .live
+            .as_mut()
+            .filter(|_| self.publisher.is_publishing())
+        else {
             return Ok(Next::Room);
         };
         let time = self.setup.feed.time(now);
@@ -297,7 +326,9 @@ impl Connection {
             if live.until.is_some_and(|until| live.cursor.seq() >= until) {
                 return Ok(Next::Drained);
             }
-            let Some(entry) = live.cursor.peek() else { return Ok(Next::Unit) };
+            let Some(entry) = live.cursor.peek() else {
+                return Ok(Next::Unit);
+            };
             let due = entry.unit.dts + self.setup.delay;
             if due > time && !self.setup.delay.is_zero() {
                 return Ok(Next::At(now + due.since(time)));
@@ -307,9 +338,15 @@ impl Connection {
             }
             plain.clear();
             match &live.config {
-                None => self.publisher.start_media_at(&entry.config, live.base, live.timestamp_ms, &mut plain),
+                None => self.publisher.start_media_at(
+                    &entry.config,
+                    live.base,
+                    live.timestamp_ms,
+                    &mut plain,
+                ),
                 Some(config) if !Arc::ptr_eq(config, &entry.config) => {
-                    self.publisher.write_config(&entry.config, entry.unit.dts, &mut plain);
+                    self.publisher
+                        .write_config(&entry.config, entry.unit.dts, &mut plain);
                 }
                 Some(_) => {}
             }
@@ -318,7 +355,9 @@ impl Connection {
             live.pace.sent(now, entry.unit.dts);
             live.cursor.advance();
             self.plain_written += plain.len() as u64;
-            self.wire.seal(&plain, &mut self.out).map_err(ConnectionError::Io)?;
+            self.wire
+                .seal(&plain, &mut self.out)
+                .map_err(ConnectionError::Io)?;
             let end = self.written + (self.out.len() - self.sent) as u64;
             live.in_flight.wrote(end, live.cursor.clone());
             live.unread.wrote(self.plain_written, live.cursor.clone());
@@ -329,7 +368,9 @@ impl Connection {
     fn seal_control(&mut self) -> Result<(), ConnectionError> {
         let control = self.publisher.take_output();
         self.plain_written += control.len() as u64;
-        self.wire.seal(&control, &mut self.out).map_err(ConnectionError::Io)
+        self.wire
+            .seal(&control, &mut self.out)
+            .map_err(ConnectionError::Io)
     }
 
     /// Gives the kernel as much as it takes.
@@ -369,7 +410,8 @@ impl Connection {
                 // Let the alert out, so that the server's log names the cause too.
                 self.flush()?;
             }
-            let open = opened.map_err(|error| ConnectionError::tls(&self.setup.server.host, &error))?;
+            let open =
+                opened.map_err(|error| ConnectionError::tls(&self.setup.server.host, &error))?;
             if self.phase == Phase::TlsHandshake && !self.wire.handshaking() {
                 self.phase = Phase::RtmpHandshake;
             }
@@ -399,11 +441,19 @@ impl Connection {
                     self.tell(Event::Published).await;
                 }
                 PublisherEvent::Acknowledged { bytes } => {
-                    if let Some(cursor) = self.live.as_mut().and_then(|live| live.unread.acknowledged(bytes)) {
-                        self.progress.send_modify(|progress| progress.confirmed = Some(cursor));
+                    if let Some(cursor) = self
+                        .live
+                        .as_mut()
+                        .and_then(|live| live.unread.acknowledged(bytes))
+                    {
+                        self.progress
+                            .send_modify(|progress| progress.confirmed = Some(cursor));
                     }
                 }
-                PublisherEvent::ReconnectRequested { tc_url, description } => {
+                PublisherEvent::ReconnectRequested {
+                    tc_url,
+                    description,
+                } => {
                     tracing::info!(%description, "the server asks us to reconnect");
                     self.tell(Event::MoveRequested { tc_url }).await;
                 }
@@ -501,8 +551,10 @@ impl Connection {
 
 fn tls(config: &Arc<ClientConfig>, host: &str) -> Result<ClientConnection, ConnectionError> {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
-    let name = ServerName::try_from(bare.to_owned())
-        .map_err(|error| ConnectionError::Tls { host: host.to_owned(), reason: error.to_string() })?;
+    let name = ServerName::try_from(bare.to_owned()).map_err(|error| ConnectionError::Tls {
+        host: host.to_owned(),
+        reason: error.to_string(),
+    })?;
     let mut tls = ClientConnection::new(Arc::clone(config), name)
         .map_err(|error| ConnectionError::tls(host, &error))?;
     // A keyframe is larger than rustls's default of 64 KiB, and what is sealed ahead is bounded by us.

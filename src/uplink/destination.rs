@@ -91,7 +91,11 @@ impl RunningDestination {
             let both = destination.mode == Mode::Both;
             let steer = destination.steer.then(|| {
                 let video = &programme.video;
-                Steer::new(video.min_bitrate_kbps, video.bitrate_kbps, programme.audio.bitrate_kbps)
+                Steer::new(
+                    video.min_bitrate_kbps,
+                    video.bitrate_kbps,
+                    programme.audio.bitrate_kbps,
+                )
             });
             let setup = LaneSetup {
                 routes,
@@ -111,7 +115,11 @@ impl RunningDestination {
                 catch_up: destination.catch_up.unwrap_or(window.catch_up),
                 resume: destination.resume,
                 // Two lanes carry the same timestamps only on one timeline.
-                timeline: if both { Timeline::Continue } else { destination.timeline },
+                timeline: if both {
+                    Timeline::Continue
+                } else {
+                    destination.timeline
+                },
                 timeline_start: destination.timeline_start,
                 steer,
                 carriers: carriers.clone(),
@@ -122,7 +130,7 @@ impl RunningDestination {
             } else {
                 tracing::info_span!("destination", id = %destination.id)
             };
-            tasks.spawn(lane::run(setup, stopped.clone(), sender).instrument(span));
+            tasks.spawn(keep_running(setup, stopped.clone(), sender).instrument(span));
             lanes.push(status);
         }
         Ok(RunningDestination {
@@ -140,27 +148,42 @@ impl RunningDestination {
         self.stop.send_replace(Some(until));
     }
 
-    /// Returns when every lane has ended.
-    pub async fn ended(&mut self) {
-        while let Some(result) = self.tasks.join_next().await {
-            if let Err(error) = result
-                && error.is_panic()
-            {
-                tracing::error!(destination = %self.id, "a fault of ours ended a lane; please report it");
-            }
-        }
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Whether every lane has ended.
+    pub fn has_ended(&mut self) -> bool {
+        while self.tasks.try_join_next().is_some() {}
+        self.tasks.is_empty()
     }
 
     /// The bitrate that this destination's ways can carry; None when it does not steer.
     pub fn video_kbps(&self) -> Option<u32> {
-        self.lanes.iter().filter_map(|lane| lane.borrow().video_kbps).min()
+        self.lanes
+            .iter()
+            .filter_map(|lane| lane.borrow().video_kbps)
+            .min()
     }
 
     pub fn status(&self) -> DestinationStatus {
-        let lanes: Vec<LaneStatus> = self.lanes.iter().map(|lane| lane.borrow().clone()).collect();
-        let best = lanes.iter().min_by_key(|lane| rank(lane.state)).cloned().unwrap_or_default();
-        let hold_used = lanes.iter().map(|lane| lane.hold_used).min().unwrap_or_default();
-        let sum = |of: fn(&LaneStatus) -> Duration| lanes.iter().map(of).sum::<Duration>().as_secs_f64();
+        let lanes: Vec<LaneStatus> = self
+            .lanes
+            .iter()
+            .map(|lane| lane.borrow().clone())
+            .collect();
+        let best = lanes
+            .iter()
+            .min_by_key(|lane| rank(lane.state))
+            .cloned()
+            .unwrap_or_default();
+        let hold_used = lanes
+            .iter()
+            .map(|lane| lane.hold_used)
+            .min()
+            .unwrap_or_default();
+        let sum =
+            |of: fn(&LaneStatus) -> Duration| lanes.iter().map(of).sum::<Duration>().as_secs_f64();
         DestinationStatus {
             id: self.id.clone(),
             platform: self.platform.clone(),
@@ -168,17 +191,50 @@ impl RunningDestination {
             uplink: best.uplink,
             ingest: best.ingest,
             standby: best.standby,
-            bitrate_kbps: lanes.iter().map(|lane| lane.bitrate_kbps).max().unwrap_or(0),
+            bitrate_kbps: lanes
+                .iter()
+                .map(|lane| lane.bitrate_kbps)
+                .max()
+                .unwrap_or(0),
             rtt_ms: best.round_trip.map(|rtt| rtt.as_secs_f64() * 1000.0),
             hold_used_s: hold_used.as_secs_f64(),
             hold_s: self.hold.as_secs_f64(),
             outage_left_s: self.hold.saturating_sub(hold_used).as_secs_f64(),
             shed_s: sum(|lane| lane.shed),
             replayed_s: sum(|lane| lane.replayed),
-            undelivered_s: lanes.iter().map(|lane| lane.undelivered).min().unwrap_or_default().as_secs_f64(),
+            undelivered_s: lanes
+                .iter()
+                .map(|lane| lane.undelivered)
+                .min()
+                .unwrap_or_default()
+                .as_secs_f64(),
             reconnects: lanes.iter().map(|lane| lane.reconnects).sum(),
             ends_in_s: None,
             error: lanes.iter().find_map(|lane| lane.error.clone()),
+        }
+    }
+}
+
+/// Runs a lane to its end; one that ends by a fault of ours is started again, with the newest keyframe.
+async fn keep_running(
+    mut setup: LaneSetup,
+    stop: watch::Receiver<Option<u64>>,
+    status: watch::Sender<LaneStatus>,
+) {
+    let status = Arc::new(status);
+    loop {
+        let lane = lane::run(setup.clone(), stop.clone(), Arc::clone(&status)).in_current_span();
+        // The set ends the lane when the destination is dropped and this task with it.
+        let mut task = JoinSet::new();
+        task.spawn(lane);
+        match task.join_next().await {
+            Some(Err(error)) if error.is_panic() => {
+                tracing::error!(
+                    "a fault of ours ended this lane, and it is started again; please report it"
+                );
+                setup.start = setup.feed.view().keyframe.unwrap_or(setup.start);
+            }
+            _ => return,
         }
     }
 }
@@ -209,16 +265,32 @@ fn lane_routes(destination: &Destination, uplinks: &[Uplink]) -> Result<Vec<Vec<
     let chosen: Vec<Option<(usize, &Uplink)>> = if destination.uplinks.is_empty() {
         vec![None]
     } else {
-        let find = |id: &String| uplinks.iter().enumerate().find(|(_, uplink)| uplink.id == *id);
-        destination.uplinks.iter().filter_map(find).map(Some).collect()
+        let find = |id: &String| {
+            uplinks
+                .iter()
+                .enumerate()
+                .find(|(_, uplink)| uplink.id == *id)
+        };
+        destination
+            .uplinks
+            .iter()
+            .filter_map(find)
+            .map(Some)
+            .collect()
     };
     let mut ways = Vec::new();
     for uplink in chosen {
         let names = Arc::new(Names::new(uplink.map(|(_, uplink)| uplink))?);
-        let way = Way { interface: uplink.map(|(_, u)| u.interface.clone()), names, mptcp: destination.mptcp };
+        let way = Way {
+            interface: uplink.map(|(_, u)| u.interface.clone()),
+            names,
+            mptcp: destination.mptcp,
+        };
         ways.push((uplink, way));
     }
-    let ingests: Vec<&IngestUrl> = std::iter::once(&destination.server).chain(&destination.backup_server).collect();
+    let ingests: Vec<&IngestUrl> = std::iter::once(&destination.server)
+        .chain(&destination.backup_server)
+        .collect();
     let route = |ingest: usize, way: usize| {
         let (uplink, way) = &ways[way];
         Route {
@@ -234,12 +306,17 @@ fn lane_routes(destination: &Destination, uplinks: &[Uplink]) -> Result<Vec<Vec<
     };
     Ok(match destination.mode {
         Mode::Failover => {
-            let all = (0..ways.len()).flat_map(|way| (0..ingests.len()).map(move |ingest| (ingest, way)));
+            let all =
+                (0..ways.len()).flat_map(|way| (0..ingests.len()).map(move |ingest| (ingest, way)));
             vec![all.map(|(ingest, way)| route(ingest, way)).collect()]
         }
         Mode::Both => {
             let count = ways.len();
-            let lane = |ingest: usize| (0..count).map(|n| route(ingest, (ingest + n) % count)).collect();
+            let lane = |ingest: usize| {
+                (0..count)
+                    .map(|n| route(ingest, (ingest + n) % count))
+                    .collect()
+            };
             (0..ingests.len()).map(lane).collect()
         }
     })

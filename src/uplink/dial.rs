@@ -39,8 +39,14 @@ pub async fn dial(way: &Way, server: &IngestUrl) -> Result<TcpStream, Connection
     for address in addresses {
         let attempt = connect(way, address);
         let result = if several {
-            let timed_out = || Err(ConnectionError::NoAnswer { address: address.to_string() });
-            tokio::time::timeout(PER_ADDRESS, attempt).await.unwrap_or_else(|_| timed_out())
+            let timed_out = || {
+                Err(ConnectionError::NoAnswer {
+                    address: address.to_string(),
+                })
+            };
+            tokio::time::timeout(PER_ADDRESS, attempt)
+                .await
+                .unwrap_or_else(|_| timed_out())
         } else {
             attempt.await
         };
@@ -50,26 +56,36 @@ pub async fn dial(way: &Way, server: &IngestUrl) -> Result<TcpStream, Connection
         }
     }
     // `resolve` gives at least one address, so there was an attempt and it failed.
-    Err(last.unwrap_or_else(|| ConnectionError::NoAnswer { address: server.host.clone() }))
+    Err(last.unwrap_or_else(|| ConnectionError::NoAnswer {
+        address: server.host.clone(),
+    }))
 }
 
 async fn connect(way: &Way, address: SocketAddr) -> Result<TcpStream, ConnectionError> {
     let socket = open(way, address)?;
-    let stream = TcpSocket::from_std_stream(socket.into()).connect(address).await.map_err(|error| {
-        let address = address.to_string();
-        match error.kind() {
-            io::ErrorKind::ConnectionRefused => ConnectionError::Refused { address },
-            io::ErrorKind::TimedOut => ConnectionError::NoAnswer { address },
-            _ => ConnectionError::Unreachable { address, error },
-        }
-    })?;
+    let stream = TcpSocket::from_std_stream(socket.into())
+        .connect(address)
+        .await
+        .map_err(|error| {
+            let address = address.to_string();
+            match error.kind() {
+                io::ErrorKind::ConnectionRefused => ConnectionError::Refused { address },
+                io::ErrorKind::TimedOut => ConnectionError::NoAnswer { address },
+                _ => ConnectionError::Unreachable { address, error },
+            }
+        })?;
     Ok(stream)
 }
 
 fn open(way: &Way, address: SocketAddr) -> Result<Socket, ConnectionError> {
-    let unusable = |error| ConnectionError::Unreachable { address: address.to_string(), error };
+    let unusable = |error| ConnectionError::Unreachable {
+        address: address.to_string(),
+        error,
+    };
     let domain = Domain::for_address(address);
-    let multipath = way.mptcp.then(|| Socket::new(domain, Type::STREAM, Some(Protocol::MPTCP)));
+    let multipath = way
+        .mptcp
+        .then(|| Socket::new(domain, Type::STREAM, Some(Protocol::MPTCP)));
     let socket = match multipath {
         Some(Ok(socket)) => socket,
         // A kernel without MPTCP: plain TCP does the same over one path.
@@ -78,16 +94,23 @@ fn open(way: &Way, address: SocketAddr) -> Result<Socket, ConnectionError> {
     if let Some(interface) = &way.interface {
         socket
             .bind_device(Some(interface.as_bytes()))
-            .map_err(|error| ConnectionError::Interface { interface: interface.clone(), error })?;
+            .map_err(|error| ConnectionError::Interface {
+                interface: interface.clone(),
+                error,
+            })?;
     }
     socket.set_nonblocking(true).map_err(unusable)?;
     socket.set_tcp_nodelay(true).map_err(unusable)?;
-    SockRef::from(&socket).set_tcp_keepalive(&KEEPALIVE).map_err(unusable)?;
+    SockRef::from(&socket)
+        .set_tcp_keepalive(&KEEPALIVE)
+        .map_err(unusable)?;
     // The last two are improvements: kernels (or MPTCP) that refuse them still deliver.
     if let Err(error) = sockopt::set_unsent_low_water(&socket, UNSENT_MAX) {
         tracing::trace!(%error, "TCP_NOTSENT_LOWAT is not available");
     }
-    if let Err(error) = sockopt::set_max_retransmission_interval(&socket, MAX_RETRANSMISSION_INTERVAL) {
+    if let Err(error) =
+        sockopt::set_max_retransmission_interval(&socket, MAX_RETRANSMISSION_INTERVAL)
+    {
         tracing::trace!(%error, "TCP_RTO_MAX_MS is not available");
     }
     Ok(socket)

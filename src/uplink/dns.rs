@@ -33,18 +33,40 @@ pub struct Names {
 
 impl Names {
     pub fn new(uplink: Option<&Uplink>) -> Result<Self, DnsError> {
-        let Some(uplink) = uplink else { return Ok(Names { pinned: None }) };
-        let failed = |e: &dyn std::fmt::Display| DnsError::Failed { host: "any name".into(), reason: e.to_string() };
+        let Some(uplink) = uplink else {
+            return Ok(Names { pinned: None });
+        };
+        let failed = |e: &dyn std::fmt::Display| DnsError::Failed {
+            host: "any name".into(),
+            reason: e.to_string(),
+        };
         let (mut config, mut options) = hickory_resolver::system_conf::read_system_conf()
-            .unwrap_or_else(|_| (ResolverConfig::from_name_servers(Vec::new()), ResolverOpts::default()));
+            .unwrap_or_else(|_| {
+                (
+                    ResolverConfig::from_name_servers(Vec::new()),
+                    ResolverOpts::default(),
+                )
+            });
         if !uplink.dns.is_empty() {
-            let servers = uplink.dns.iter().map(|ip| NameServerConfig::udp_and_tcp(*ip)).collect();
+            let servers = uplink
+                .dns
+                .iter()
+                .map(|ip| NameServerConfig::udp_and_tcp(*ip))
+                .collect();
             config = ResolverConfig::from_name_servers(servers);
         }
         options.timeout = QUERY_TIMEOUT;
-        let provider = Pinned { interface: uplink.interface.clone(), handle: TokioHandle::default() };
-        let pinned = Resolver::builder_with_config(config, provider).with_options(options).build().map_err(|e| failed(&e))?;
-        Ok(Names { pinned: Some(pinned) })
+        let provider = Pinned {
+            interface: uplink.interface.clone(),
+            handle: TokioHandle::default(),
+        };
+        let pinned = Resolver::builder_with_config(config, provider)
+            .with_options(options)
+            .build()
+            .map_err(|e| failed(&e))?;
+        Ok(Names {
+            pinned: Some(pinned),
+        })
     }
 
     /// The addresses of `host`, which may be an address itself (also an IPv6 one in brackets).
@@ -53,16 +75,27 @@ impl Names {
         if let Ok(ip) = bare.parse::<IpAddr>() {
             return Ok(vec![SocketAddr::new(ip, port)]);
         }
-        let failed = |reason: String| DnsError::Failed { host: host.to_owned(), reason };
+        let failed = |reason: String| DnsError::Failed {
+            host: host.to_owned(),
+            reason,
+        };
         let found: Vec<SocketAddr> = match &self.pinned {
-            None => tokio::net::lookup_host((host, port)).await.map_err(|e| failed(e.to_string()))?.collect(),
+            None => tokio::net::lookup_host((host, port))
+                .await
+                .map_err(|e| failed(e.to_string()))?
+                .collect(),
             Some(resolver) => {
-                let answer = resolver.lookup_ip(host).await.map_err(|e| failed(e.to_string()))?;
+                let answer = resolver
+                    .lookup_ip(host)
+                    .await
+                    .map_err(|e| failed(e.to_string()))?;
                 answer.iter().map(|ip| SocketAddr::new(ip, port)).collect()
             }
         };
         if found.is_empty() {
-            return Err(DnsError::Empty { host: host.to_owned() });
+            return Err(DnsError::Empty {
+                host: host.to_owned(),
+            });
         }
         Ok(found)
     }
@@ -93,14 +126,25 @@ impl RuntimeProvider for Pinned {
     ) -> BoxFuture<'static, io::Result<Self::Tcp>> {
         let interface = self.interface.clone();
         Box::pin(async move {
-            let socket = if server.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+            let socket = if server.is_ipv4() {
+                TcpSocket::new_v4()
+            } else {
+                TcpSocket::new_v6()
+            }?;
             socket.bind_device(Some(interface.as_bytes()))?;
-            let connected = tokio::time::timeout(wait_for.unwrap_or(QUERY_TIMEOUT), socket.connect(server));
-            Ok(AsyncIoTokioAsStd(connected.await.map_err(|_| io::ErrorKind::TimedOut)??))
+            let connected =
+                tokio::time::timeout(wait_for.unwrap_or(QUERY_TIMEOUT), socket.connect(server));
+            Ok(AsyncIoTokioAsStd(
+                connected.await.map_err(|_| io::ErrorKind::TimedOut)??,
+            ))
         })
     }
 
-    fn bind_udp(&self, local: SocketAddr, _server: SocketAddr) -> BoxFuture<'static, io::Result<UdpSocket>> {
+    fn bind_udp(
+        &self,
+        local: SocketAddr,
+        _server: SocketAddr,
+    ) -> BoxFuture<'static, io::Result<UdpSocket>> {
         let interface = self.interface.clone();
         Box::pin(async move {
             let socket = Socket::new(Domain::for_address(local), Type::DGRAM, Some(Protocol::UDP))?;

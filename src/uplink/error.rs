@@ -9,15 +9,21 @@ use std::io;
 pub enum ConnectionError {
     #[error("{0}; check the name, and the name servers of this uplink")]
     Dns(#[from] DnsError),
-    #[error("{address} refused the connection: nothing listens there; check the server's host and port")]
+    #[error(
+        "{address} refused the connection: nothing listens there; check the server's host and port"
+    )]
     Refused { address: String },
-    #[error("{address} does not answer: the way to it may be down, or a firewall drops what we send")]
+    #[error(
+        "{address} does not answer: the way to it may be down, or a firewall drops what we send"
+    )]
     NoAnswer { address: String },
     #[error("cannot reach {address}: {error}")]
     Unreachable { address: String, error: io::Error },
     #[error("interface {interface} cannot be used: {error}")]
     Interface { interface: String, error: io::Error },
-    #[error("{host} shows a certificate that is not trusted: {reason}; for a private CA set tls_ca_file")]
+    #[error(
+        "{host} shows a certificate that is not trusted: {reason}; for a private CA set tls_ca_file"
+    )]
     Certificate { host: String, reason: String },
     #[error("{host} shows a certificate for another name: {reason}; check the server's host name")]
     CertificateName { host: String, reason: String },
@@ -56,14 +62,18 @@ impl std::fmt::Display for Phase {
 impl ConnectionError {
     pub fn failure(&self) -> Failure {
         match self {
-            ConnectionError::NoAnswer { .. } | ConnectionError::Unreachable { .. } => Failure::NoAnswer,
+            ConnectionError::NoAnswer { .. } | ConnectionError::Unreachable { .. } => {
+                Failure::NoAnswer
+            }
             ConnectionError::Rtmp(PublisherError::Rejected { kind, .. }) => match kind {
                 RejectKind::BadName => Failure::Busy,
                 kind if kind.is_final() => Failure::Final,
                 _ => Failure::Refused,
             },
             ConnectionError::Rtmp(error) if error.is_final() => Failure::Final,
-            ConnectionError::Io(_) | ConnectionError::ClosedDuring { .. } | ConnectionError::Rtmp(_) => Failure::Closed,
+            ConnectionError::Io(_)
+            | ConnectionError::ClosedDuring { .. }
+            | ConnectionError::Rtmp(_) => Failure::Closed,
             _ => Failure::Refused,
         }
     }
@@ -73,9 +83,9 @@ impl ConnectionError {
         use rustls::CertificateError as Cert;
         let (host, reason) = (host.to_owned(), error.to_string());
         match error {
-            rustls::Error::InvalidCertificate(Cert::NotValidForName | Cert::NotValidForNameContext { .. }) => {
-                ConnectionError::CertificateName { host, reason }
-            }
+            rustls::Error::InvalidCertificate(
+                Cert::NotValidForName | Cert::NotValidForNameContext { .. },
+            ) => ConnectionError::CertificateName { host, reason },
             rustls::Error::InvalidCertificate(_) => ConnectionError::Certificate { host, reason },
             _ => ConnectionError::Tls { host, reason },
         }

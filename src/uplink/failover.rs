@@ -67,15 +67,24 @@ pub enum Failure {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input {
-    Carrier { uplink: usize, up: bool },
+    Carrier {
+        uplink: usize,
+        up: bool,
+    },
     /// RTMP's connect was answered: ready to publish.
     Connected(ConnectionId),
     /// The ingest accepted the publish.
     Published(ConnectionId),
-    Stalled { connection: ConnectionId, since: Instant },
+    Stalled {
+        connection: ConnectionId,
+        since: Instant,
+    },
     /// Acknowledgements moved again after a stall.
     Progressed(ConnectionId),
-    Closed { connection: ConnectionId, failure: Failure },
+    Closed {
+        connection: ConnectionId,
+        failure: Failure,
+    },
     /// The server asks to be left for this path, which was added before.
     MoveRequested(PathIndex),
     /// No more standbys: what is left is being drained.
@@ -85,7 +94,10 @@ pub enum Input {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
-    Dial { connection: ConnectionId, path: PathIndex },
+    Dial {
+        connection: ConnectionId,
+        path: PathIndex,
+    },
     Publish(ConnectionId),
     /// Close without a word of RTMP: an aborted session must not look like a stopped one.
     Drop(ConnectionId),
@@ -173,9 +185,17 @@ impl Failover {
     /// Adds a path that only a move leads to, such as a server that a ReconnectRequest names.
     pub fn add_path(&mut self, now: Instant, path: Path) -> PathIndex {
         while self.ingests.len() <= path.ingest {
-            self.ingests.push(IngestState { not_before: now, budget: Budget::new(now) });
+            self.ingests.push(IngestState {
+                not_before: now,
+                budget: Budget::new(now),
+            });
         }
-        self.paths.push(PathState { path, carrier: true, next_dial: now, refusals: 0 });
+        self.paths.push(PathState {
+            path,
+            carrier: true,
+            next_dial: now,
+            refusals: 0,
+        });
         self.paths.len() - 1
     }
 
@@ -191,18 +211,29 @@ impl Failover {
     /// The connection that carries the programme now, stalled or not.
     pub fn on_air(&self) -> Option<(ConnectionId, PathIndex)> {
         let on_air = self.connections.iter().find(|c| c.stage == Stage::OnAir);
-        let stalled = || self.connections.iter().find(|c| matches!(c.stage, Stage::Stalled { .. }));
+        let stalled = || {
+            self.connections
+                .iter()
+                .find(|c| matches!(c.stage, Stage::Stalled { .. }))
+        };
         on_air.or_else(stalled).map(|c| (c.id, c.path))
     }
 
     pub fn is_stalled(&self) -> bool {
         let on_air = self.connections.iter().any(|c| c.stage == Stage::OnAir);
-        !on_air && self.connections.iter().any(|c| matches!(c.stage, Stage::Stalled { .. }))
+        !on_air
+            && self
+                .connections
+                .iter()
+                .any(|c| matches!(c.stage, Stage::Stalled { .. }))
     }
 
     /// The path of the standby that is ready, if there is one.
     pub fn standby(&self) -> Option<PathIndex> {
-        self.connections.iter().find(|c| c.stage == Stage::Ready).map(|c| c.path)
+        self.connections
+            .iter()
+            .find(|c| c.stage == Stage::Ready)
+            .map(|c| c.path)
     }
 
     pub fn handle(&mut self, now: Instant, input: Input) {
@@ -212,12 +243,18 @@ impl Failover {
             Input::Published(id) => self.published(now, id),
             Input::Stalled { connection, since } => {
                 if let Some(path) = self.stage_of(connection, Stage::OnAir) {
-                    self.last_on_air = Some(LastOnAir { path, path_failed: true });
+                    self.last_on_air = Some(LastOnAir {
+                        path,
+                        path_failed: true,
+                    });
                     self.enter(now, connection, Stage::Stalled { since });
                 }
             }
             Input::Progressed(id) => self.progressed(now, id),
-            Input::Closed { connection, failure } => self.closed(now, connection, failure),
+            Input::Closed {
+                connection,
+                failure,
+            } => self.closed(now, connection, failure),
             Input::MoveRequested(path) => self.moving = Some((path, 0)),
             Input::Draining => self.draining = true,
             Input::Timeout => {}
@@ -235,19 +272,27 @@ impl Failover {
             state.refusals = 0;
             state.next_dial = now;
             // What was only dialled over a lost link is worth nothing, and after its return a fresh SYN is faster.
-            self.drop_where(|c| c.path == index && matches!(c.stage, Stage::Dialling | Stage::Ready | Stage::Publishing));
+            self.drop_where(|c| {
+                c.path == index
+                    && matches!(c.stage, Stage::Dialling | Stage::Ready | Stage::Publishing)
+            });
             for connection in &mut self.connections {
                 if !up && connection.path == index && connection.stage == Stage::OnAir {
                     connection.stage = Stage::Stalled { since: now };
                     connection.since = now;
-                    self.last_on_air = Some(LastOnAir { path: index, path_failed: true });
+                    self.last_on_air = Some(LastOnAir {
+                        path: index,
+                        path_failed: true,
+                    });
                 }
             }
         }
     }
 
     fn published(&mut self, now: Instant, id: ConnectionId) {
-        let Some(path) = self.stage_of(id, Stage::Publishing) else { return };
+        let Some(path) = self.stage_of(id, Stage::Publishing) else {
+            return;
+        };
         let ingest = self.paths[path].path.ingest;
         self.ingests[ingest].budget.take(now);
         self.paths[path].refusals = 0;
@@ -255,19 +300,30 @@ impl Failover {
         if self.moving.is_some_and(|(to, _)| to == path) {
             self.moving = None;
         }
-        self.last_on_air = Some(LastOnAir { path, path_failed: false });
+        self.last_on_air = Some(LastOnAir {
+            path,
+            path_failed: false,
+        });
         self.drop_where(|c| c.id != id && (c.stage != Stage::Ready || c.path == path));
     }
 
     fn progressed(&mut self, now: Instant, id: ConnectionId) {
-        let stalled = self.connections.iter().find(|c| c.id == id).filter(|c| matches!(c.stage, Stage::Stalled { .. }));
-        let Some(path) = stalled.map(|c| c.path) else { return };
+        let stalled = self
+            .connections
+            .iter()
+            .find(|c| c.id == id)
+            .filter(|c| matches!(c.stage, Stage::Stalled { .. }));
+        let Some(path) = stalled.map(|c| c.path) else {
+            return;
+        };
         self.enter(now, id, Stage::OnAir);
         self.drop_where(|c| c.id != id && (c.stage != Stage::Ready || c.path == path));
     }
 
     fn closed(&mut self, now: Instant, id: ConnectionId, failure: Failure) {
-        let Some(at) = self.connections.iter().position(|c| c.id == id) else { return };
+        let Some(at) = self.connections.iter().position(|c| c.id == id) else {
+            return;
+        };
         let connection = self.connections.remove(at);
         let index = connection.path;
         if let Some((to, tries)) = &mut self.moving
@@ -287,14 +343,21 @@ impl Failover {
                 state.next_dial = now;
             }
             (Failure::Final, _) => state.next_dial = now + FINAL_RETRY,
-            (Failure::NoAnswer, Stage::Dialling) => state.next_dial = (connection.since + REDIAL).max(now),
+            (Failure::NoAnswer, Stage::Dialling) => {
+                state.next_dial = (connection.since + REDIAL).max(now)
+            }
             (Failure::NoAnswer, Stage::Publishing) => ingest.not_before = now + GHOST_RETRY,
             (_, Stage::OnAir | Stage::Stalled { .. }) => {
-                self.last_on_air = Some(LastOnAir { path: index, path_failed: failure == Failure::NoAnswer });
+                self.last_on_air = Some(LastOnAir {
+                    path: index,
+                    path_failed: failure == Failure::NoAnswer,
+                });
                 state.next_dial = now;
                 state.refusals = 0;
             }
-            (_, Stage::Ready) if lived >= STEADY => state.next_dial = now + Duration::from_millis(50),
+            (_, Stage::Ready) if lived >= STEADY => {
+                state.next_dial = now + Duration::from_millis(50)
+            }
             _ => {
                 state.refusals += 1;
                 state.next_dial = now + refusal_backoff(state.refusals);
@@ -315,19 +378,28 @@ impl Failover {
     }
 
     fn expire_publishes(&mut self, now: Instant) {
-        let expired = |c: &Connection| c.stage == Stage::Publishing && now.duration_since(c.since) >= PUBLISH_ANSWER;
+        let expired = |c: &Connection| {
+            c.stage == Stage::Publishing && now.duration_since(c.since) >= PUBLISH_ANSWER
+        };
         for connection in self.connections.clone().iter().filter(|c| expired(c)) {
             let ingest = self.paths[connection.path].path.ingest;
             self.ingests[ingest].not_before = now + GHOST_RETRY;
         }
         self.drop_where(expired);
-        let ends = self.connections.iter().filter(|c| c.stage == Stage::Publishing).map(|c| c.since + PUBLISH_ANSWER).min();
+        let ends = self
+            .connections
+            .iter()
+            .filter(|c| c.stage == Stage::Publishing)
+            .map(|c| c.since + PUBLISH_ANSWER)
+            .min();
         self.wake(ends);
     }
 
     fn expire_stalls(&mut self, now: Instant) {
         let hold = self.hold;
-        self.drop_where(|c| matches!(c.stage, Stage::Stalled { since } if now.duration_since(since) >= hold));
+        self.drop_where(
+            |c| matches!(c.stage, Stage::Stalled { since } if now.duration_since(since) >= hold),
+        );
         let ends = self.connections.iter().filter_map(|c| match c.stage {
             Stage::Stalled { since } => Some(since + hold),
             _ => None,
@@ -337,15 +409,24 @@ impl Failover {
 
     /// On air and well: one standby, on the path of a move if there is one, else on the best other path.
     fn keep_standby(&mut self, now: Instant) {
-        let Some((_, current)) = self.on_air() else { return };
+        let Some((_, current)) = self.on_air() else {
+            return;
+        };
         let wanted = match self.moving {
             Some((path, _)) => Some(path),
             None if self.draining => None,
             None => self.best_standby(current),
         };
-        self.drop_where(|c| matches!(c.stage, Stage::Dialling | Stage::Ready) && Some(c.path) != wanted);
+        self.drop_where(|c| {
+            matches!(c.stage, Stage::Dialling | Stage::Ready) && Some(c.path) != wanted
+        });
         let Some(wanted) = wanted else { return };
-        let Some(standby) = self.connections.iter().find(|c| c.path == wanted && c.stage != Stage::OnAir).cloned() else {
+        let Some(standby) = self
+            .connections
+            .iter()
+            .find(|c| c.path == wanted && c.stage != Stage::OnAir)
+            .cloned()
+        else {
             self.dial_or_wait(now, wanted);
             return;
         };
@@ -379,20 +460,38 @@ impl Failover {
             if self.redirect_only(path) || !self.paths[path].carrier {
                 continue;
             }
-            let on_path = |c: &&Connection| c.path == path && !matches!(c.stage, Stage::Stalled { .. });
-            if self.connections.iter().filter(on_path).any(|c| c.stage != Stage::Dialling) {
+            let on_path =
+                |c: &&Connection| c.path == path && !matches!(c.stage, Stage::Stalled { .. });
+            if self
+                .connections
+                .iter()
+                .filter(on_path)
+                .any(|c| c.stage != Stage::Dialling)
+            {
                 continue;
             }
             self.dial_more(now, path);
         }
         let waits_for = |failover: &Self, ingest| {
-            failover.connections.iter().any(|c| c.stage == Stage::Publishing && failover.paths[c.path].path.ingest == ingest)
+            failover.connections.iter().any(|c| {
+                c.stage == Stage::Publishing && failover.paths[c.path].path.ingest == ingest
+            })
         };
-        let mut ready: Vec<Connection> = self.connections.iter().filter(|c| c.stage == Stage::Ready).cloned().collect();
+        let mut ready: Vec<Connection> = self
+            .connections
+            .iter()
+            .filter(|c| c.stage == Stage::Ready)
+            .cloned()
+            .collect();
         ready.sort_by_key(|c| self.rank(c.path));
         for connection in ready {
             let ingest = self.paths[connection.path].path.ingest;
-            let another_asked = self.connections.iter().filter(|c| c.stage == Stage::Publishing).map(|c| c.since).max();
+            let another_asked = self
+                .connections
+                .iter()
+                .filter(|c| c.stage == Stage::Publishing)
+                .map(|c| c.since)
+                .max();
             if waits_for(self, ingest) {
                 continue;
             }
@@ -415,7 +514,9 @@ impl Failover {
 
     /// Lower is better: not the uplink that failed, not the ingest that may hold our ghost, then the order given.
     fn rank(&self, path: PathIndex) -> (bool, bool, PathIndex) {
-        let Some(last) = self.last_on_air else { return (false, false, path) };
+        let Some(last) = self.last_on_air else {
+            return (false, false, path);
+        };
         let (failed, here) = (&self.paths[last.path].path, &self.paths[path].path);
         let same_uplink = last.path_failed && here.uplink == failed.uplink;
         (same_uplink, here.ingest == failed.ingest, path)
@@ -423,7 +524,8 @@ impl Failover {
 
     fn best_standby(&self, current: PathIndex) -> Option<PathIndex> {
         let here = &self.paths[current].path;
-        let usable = |p: &PathIndex| *p != current && self.paths[*p].carrier && !self.redirect_only(*p);
+        let usable =
+            |p: &PathIndex| *p != current && self.paths[*p].carrier && !self.redirect_only(*p);
         (0..self.paths.len()).filter(usable).min_by_key(|p| {
             let there = &self.paths[*p].path;
             (there.uplink == here.uplink, there.ingest == here.ingest, *p)
@@ -461,7 +563,12 @@ impl Failover {
     /// A fresh dial when the newest on this path is `REDIAL` old.
     fn dial_more(&mut self, now: Instant, path: PathIndex) {
         let dialling = |c: &&Connection| c.path == path && c.stage == Stage::Dialling;
-        let newest = self.connections.iter().filter(dialling).map(|c| c.since).max();
+        let newest = self
+            .connections
+            .iter()
+            .filter(dialling)
+            .map(|c| c.since)
+            .max();
         let Some(newest) = newest else {
             self.dial_or_wait(now, path);
             return;
@@ -489,8 +596,16 @@ impl Failover {
     fn dial(&mut self, now: Instant, path: PathIndex) {
         let id = self.next_id;
         self.next_id += 1;
-        self.connections.push(Connection { id, path, stage: Stage::Dialling, since: now });
-        self.actions.push_back(Action::Dial { connection: id, path });
+        self.connections.push(Connection {
+            id,
+            path,
+            stage: Stage::Dialling,
+            since: now,
+        });
+        self.actions.push_back(Action::Dial {
+            connection: id,
+            path,
+        });
         self.wake(Some(now + REDIAL));
     }
 
@@ -507,7 +622,10 @@ impl Failover {
     }
 
     fn stage_of(&self, id: ConnectionId, stage: Stage) -> Option<PathIndex> {
-        self.connections.iter().find(|c| c.id == id && c.stage == stage).map(|c| c.path)
+        self.connections
+            .iter()
+            .find(|c| c.id == id && c.stage == stage)
+            .map(|c| c.path)
     }
 
     fn drop_where(&mut self, unwanted: impl Fn(&Connection) -> bool) {

@@ -17,7 +17,10 @@ pub struct Pace {
 
 impl Pace {
     pub fn new(catch_up: f64) -> Self {
-        Pace { catch_up, sent: None }
+        Pace {
+            catch_up,
+            sent: None,
+        }
     }
 
     /// None: `unit` may be sent now. Otherwise when.
@@ -56,7 +59,11 @@ impl Shed {
 /// keyframe after it has been written. A cursor inside a GOP, or one young enough, stays: a GOP that was begun is ended.
 pub fn shed(cursor: &mut Cursor, horizon: MediaTime) -> Shed {
     let mut shed = Shed::default();
-    let Some(first) = cursor.peek().filter(|e| e.unit.keyframe && e.unit.dts < horizon).map(|e| e.unit.dts) else {
+    let Some(first) = cursor
+        .peek()
+        .filter(|e| e.unit.keyframe && e.unit.dts < horizon)
+        .map(|e| e.unit.dts)
+    else {
         return shed;
     };
     let target = cursor
@@ -74,8 +81,7 @@ pub fn shed(cursor: &mut Cursor, horizon: MediaTime) -> Shed {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::window::Window;
-    use crate::window::tests::{config, video};
+    use crate::window::tests::filled;
 
     fn ms(ms: i64) -> MediaTime {
         MediaTime::from_millis(ms)
@@ -119,36 +125,35 @@ mod tests {
         assert!(pace.wait_until(later, ms(300)).is_some());
     }
 
-    fn window() -> Window {
-        let mut window = Window::new(Duration::from_secs(1000));
-        for at in (0..10_000).step_by(100) {
-            window.push(video(at, at % 2000 == 0), config());
-        }
-        window
-    }
-
     #[test]
     fn sheds_whole_gops_only() {
-        let window = window();
-        let mut cursor = window.oldest();
+        let (_window, mut cursor) = filled(10);
         let got = shed(&mut cursor, ms(4500));
-        assert_eq!(got, Shed { units: 60, time: Duration::from_secs(6) });
+        assert_eq!(
+            got,
+            Shed {
+                units: 60,
+                time: Duration::from_secs(6)
+            }
+        );
         assert_eq!(cursor.peek().map(|e| e.unit.dts), Some(ms(6000)));
-        assert_eq!(shed(&mut cursor, ms(4500)), Shed::default(), "young enough now");
+        assert_eq!(
+            shed(&mut cursor, ms(4500)),
+            Shed::default(),
+            "young enough now"
+        );
     }
 
     #[test]
     fn a_begun_gop_is_ended() {
-        let window = window();
-        let mut cursor = window.oldest();
+        let (_window, mut cursor) = filled(10);
         cursor.advance();
         assert_eq!(shed(&mut cursor, ms(9000)), Shed::default());
     }
 
     #[test]
     fn the_newest_gop_stays_when_all_is_too_old() {
-        let window = window();
-        let mut cursor = window.oldest();
+        let (_window, mut cursor) = filled(10);
         assert_eq!(shed(&mut cursor, ms(60_000)).time, Duration::from_secs(8));
         assert_eq!(cursor.peek().map(|e| e.unit.dts), Some(ms(8000)));
     }

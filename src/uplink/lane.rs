@@ -40,6 +40,7 @@ pub struct Route {
     pub uplink: Option<String>,
 }
 
+#[derive(Clone)]
 pub struct LaneSetup {
     /// In order of preference, at least one.
     pub routes: Vec<Route>,
@@ -94,7 +95,11 @@ pub struct LaneStatus {
 }
 
 /// Runs a lane until everything up to the unit that `stop` names is delivered, or can't be within the hold.
-pub async fn run(setup: LaneSetup, mut stop: watch::Receiver<Option<u64>>, status: watch::Sender<LaneStatus>) {
+pub async fn run(
+    setup: LaneSetup,
+    mut stop: watch::Receiver<Option<u64>>,
+    status: Arc<watch::Sender<LaneStatus>>,
+) {
     let (events, mut inbox) = mpsc::channel(64);
     let mut lane = Lane::new(setup, events, status);
     lane.carry_out(Instant::now());
@@ -115,7 +120,9 @@ pub async fn run(setup: LaneSetup, mut stop: watch::Receiver<Option<u64>>, statu
                 lane.failover.handle(Instant::now(), Input::Timeout);
             }
         }
-        lane.carry_out(Instant::now());
+        if !lane.ended {
+            lane.carry_out(Instant::now());
+        }
     }
     lane.publish_status(Instant::now());
 }
@@ -147,17 +154,27 @@ struct Lane {
     ended: bool,
     published: u32,
     status: LaneStatus,
-    sender: watch::Sender<LaneStatus>,
+    sender: Arc<watch::Sender<LaneStatus>>,
     /// Shed by connections that are gone.
     shed_before: Duration,
     rates: VecDeque<(Instant, u64)>,
     logged: Option<(String, Instant)>,
+    /// Acknowledged at the last tick.
+    steered_bytes: Option<u64>,
     lost_at: Option<Instant>,
 }
 
 impl Lane {
-    fn new(setup: LaneSetup, events: connection::Events, sender: watch::Sender<LaneStatus>) -> Self {
-        let paths = setup.routes.iter().map(|route| route.path.clone()).collect();
+    fn new(
+        setup: LaneSetup,
+        events: connection::Events,
+        sender: Arc<watch::Sender<LaneStatus>>,
+    ) -> Self {
+        let paths = setup
+            .routes
+            .iter()
+            .map(|route| route.path.clone())
+            .collect();
         Lane {
             failover: Failover::new(Instant::now(), paths, setup.hold),
             connections: HashMap::new(),
@@ -167,11 +184,15 @@ impl Lane {
             stopping: None,
             ended: false,
             published: 0,
-            status: LaneStatus { video_kbps: setup.steer.as_ref().map(Steer::current), ..LaneStatus::default() },
+            status: LaneStatus {
+                video_kbps: setup.steer.as_ref().map(Steer::current),
+                ..LaneStatus::default()
+            },
             sender,
             shed_before: Duration::ZERO,
             rates: VecDeque::new(),
             logged: None,
+            steered_bytes: None,
             lost_at: None,
             setup,
         }
@@ -189,11 +210,15 @@ impl Lane {
 
     fn dial(&mut self, id: ConnectionId, path: PathIndex) {
         let route = &self.setup.routes[path];
-        let publisher = self.authenticated.get(&route.path.ingest).cloned().unwrap_or_else(|| PublisherSettings {
-            app: route.server.app.clone(),
-            tc_url: route.server.tc_url.clone(),
-            ..self.setup.publisher.clone()
-        });
+        let publisher = self
+            .authenticated
+            .get(&route.path.ingest)
+            .cloned()
+            .unwrap_or_else(|| PublisherSettings {
+                app: route.server.app.clone(),
+                tc_url: route.server.tc_url.clone(),
+                ..self.setup.publisher.clone()
+            });
         debug!(connection = id, path = %describe(route), "dialling");
         let setup = Setup {
             server: route.server.clone(),
@@ -207,8 +232,22 @@ impl Lane {
         };
         let (commands, inbox) = mpsc::channel(4);
         let (sender, progress) = watch::channel(Progress::default());
-        let task = tokio::spawn(connection::run(id, setup, inbox, sender, self.events.clone()));
-        self.connections.insert(id, Handle { path, commands, progress, task });
+        let task = tokio::spawn(connection::run(
+            id,
+            setup,
+            inbox,
+            sender,
+            self.events.clone(),
+        ));
+        self.connections.insert(
+            id,
+            Handle {
+                path,
+                commands,
+                progress,
+                task,
+            },
+        );
     }
 
     fn publish(&mut self, now: Instant, id: ConnectionId) {
@@ -220,16 +259,28 @@ impl Lane {
         };
         let begin = self.position.begin(horizon, live);
         let (base, timestamp_ms) = match self.setup.timeline {
-            Timeline::Continue => (self.setup.base, self.setup.timeline_start.as_millis() as u64),
+            Timeline::Continue => (
+                self.setup.base,
+                self.setup.timeline_start.as_millis() as u64,
+            ),
             Timeline::Restart => (begin.from.timeline_base().unwrap_or(self.setup.base), 0),
         };
         self.status.replayed += begin.repeated;
         self.shed_before += begin.shed;
         if !begin.shed.is_zero() {
-            warn!(seconds = begin.shed.as_secs_f64(), "shed: older than the hold");
+            warn!(
+                seconds = begin.shed.as_secs_f64(),
+                "shed: older than the hold"
+            );
         }
-        let Some(handle) = self.connections.get(&id) else { return };
-        let start = Start { from: begin.from, base, timestamp_ms };
+        let Some(handle) = self.connections.get(&id) else {
+            return;
+        };
+        let start = Start {
+            from: begin.from,
+            base,
+            timestamp_ms,
+        };
         // The channel holds more commands than a connection is ever sent.
         let _ = handle.commands.try_send(Command::Publish(Box::new(start)));
         if let Some((until, _)) = self.stopping {
@@ -270,10 +321,16 @@ impl Lane {
             Event::Stalled { since } => {
                 self.lost_at.get_or_insert(since);
                 warn!(path = %self.path_of(id), "stalled: what is sent is not acknowledged");
-                Input::Stalled { connection: id, since }
+                Input::Stalled {
+                    connection: id,
+                    since,
+                }
             }
             Event::Progressed => {
-                let outage = self.lost_at.take().map(|at| now.duration_since(at).as_secs_f64());
+                let outage = self
+                    .lost_at
+                    .take()
+                    .map(|at| now.duration_since(at).as_secs_f64());
                 info!(path = %self.path_of(id), outage_s = outage, "moves again");
                 Input::Progressed(id)
             }
@@ -287,22 +344,34 @@ impl Lane {
                     self.authenticated.insert(ingest, *settings);
                 }
                 self.forget(id);
-                Input::Closed { connection: id, failure: Failure::Closed }
+                Input::Closed {
+                    connection: id,
+                    failure: Failure::Closed,
+                }
             }
             Event::Finished => {
                 info!(path = %self.path_of(id), "ended: everything was delivered and the server was told");
                 self.forget(id);
                 self.ended = true;
-                Input::Closed { connection: id, failure: Failure::Closed }
+                Input::Closed {
+                    connection: id,
+                    failure: Failure::Closed,
+                }
             }
             Event::Closed(error) => {
-                let carried = self.failover.on_air().is_some_and(|(on_air, _)| on_air == id);
+                let carried = self
+                    .failover
+                    .on_air()
+                    .is_some_and(|(on_air, _)| on_air == id);
                 if carried {
                     self.lost_at.get_or_insert(now);
                 }
                 self.note_error(now, id, &error, carried);
                 self.forget(id);
-                Input::Closed { connection: id, failure: error.failure() }
+                Input::Closed {
+                    connection: id,
+                    failure: error.failure(),
+                }
             }
         };
         self.failover.handle(now, input);
@@ -315,7 +384,10 @@ impl Lane {
         self.published += 1;
         self.status.error = None;
         self.logged = None;
-        let outage = self.lost_at.take().map(|at| now.duration_since(at).as_secs_f64());
+        let outage = self
+            .lost_at
+            .take()
+            .map(|at| now.duration_since(at).as_secs_f64());
         info!(path = %self.path_of(id), outage_s = outage, replayed_s = self.status.replayed.as_secs_f64(), "publishing");
         self.rates.clear();
         if let Some(steer) = &mut self.setup.steer {
@@ -324,9 +396,16 @@ impl Lane {
     }
 
     /// The path for a server's ReconnectRequest: a new one when it names another URL, else the one it came over.
-    fn move_target(&mut self, now: Instant, id: ConnectionId, tc_url: Option<String>) -> Option<PathIndex> {
+    fn move_target(
+        &mut self,
+        now: Instant,
+        id: ConnectionId,
+        tc_url: Option<String>,
+    ) -> Option<PathIndex> {
         let path = self.connections.get(&id)?.path;
-        let Some(tc_url) = tc_url else { return Some(path) };
+        let Some(tc_url) = tc_url else {
+            return Some(path);
+        };
         let server = match crate::config::ingest_url::parse(&tc_url) {
             Ok(server) => server,
             Err(error) => {
@@ -334,11 +413,23 @@ impl Lane {
                 return None;
             }
         };
-        if let Some(known) = self.setup.routes.iter().position(|route| route.server == server) {
+        if let Some(known) = self
+            .setup
+            .routes
+            .iter()
+            .position(|route| route.server == server)
+        {
             return Some(known);
         }
         let mut route = self.setup.routes[path].clone();
-        route.path.ingest = 1 + self.setup.routes.iter().map(|route| route.path.ingest).max().unwrap_or(0).max(1);
+        route.path.ingest = 1 + self
+            .setup
+            .routes
+            .iter()
+            .map(|route| route.path.ingest)
+            .max()
+            .unwrap_or(0)
+            .max(1);
         route.server = server;
         let index = self.failover.add_path(now, route.path.clone());
         self.setup.routes.push(route);
@@ -350,7 +441,12 @@ impl Lane {
             .setup
             .routes
             .iter()
-            .filter_map(|route| Some((route.path.uplink?, *carriers.get(route.way.interface.as_ref()?)?)))
+            .filter_map(|route| {
+                Some((
+                    route.path.uplink?,
+                    *carriers.get(route.way.interface.as_ref()?)?,
+                ))
+            })
             .collect();
         for (uplink, up) in changed {
             let was_on_air = self.status.state == LaneState::OnAir;
@@ -387,7 +483,10 @@ impl Lane {
             let reached = self.position.acknowledged().or(self.position.resume_time());
             let end = self.setup.feed.view().time;
             self.status.undelivered = reached.map_or(Duration::ZERO, |reached| end.since(reached));
-            warn!(seconds = self.status.undelivered.as_secs_f64(), "ended with media undelivered: no way out was found in time");
+            warn!(
+                seconds = self.status.undelivered.as_secs_f64(),
+                "ended with media undelivered: no way out was found in time"
+            );
             self.ended = true;
         }
         self.publish_status(now);
@@ -405,11 +504,18 @@ impl Lane {
         };
         let time = self.setup.feed.time(now);
         let reached = self.position.acknowledged().or(self.position.resume_time());
-        let backlog = reached.map_or(Duration::ZERO, |reached| time.since(reached)).saturating_sub(self.setup.delay);
+        let backlog = reached
+            .map_or(Duration::ZERO, |reached| time.since(reached))
+            .saturating_sub(self.setup.delay);
         self.status.hold_used = backlog.min(self.setup.hold);
         self.status.shed = self.shed_before;
-        self.status.standby = self.failover.standby().map(|path| describe(&self.setup.routes[path]));
-        let carrying = on_air.and_then(|(id, path)| Some((self.connections.get(&id)?.progress.borrow().clone(), path)));
+        self.status.standby = self
+            .failover
+            .standby()
+            .map(|path| describe(&self.setup.routes[path]));
+        let carrying = on_air.and_then(|(id, path)| {
+            Some((self.connections.get(&id)?.progress.borrow().clone(), path))
+        });
         if let Some((progress, path)) = carrying {
             let route = &self.setup.routes[path];
             self.status.uplink = route.uplink.clone();
@@ -418,7 +524,13 @@ impl Lane {
             self.status.shed += progress.shed.time;
             self.status.bitrate_kbps = self.rate(now, progress.acknowledged_bytes);
             if !stalled {
-                self.steer(now, Sample { backlog, acknowledged_bytes: progress.acknowledged_bytes });
+                self.steer(
+                    now,
+                    Sample {
+                        backlog,
+                        acknowledged_bytes: progress.acknowledged_bytes,
+                    },
+                );
             }
         } else {
             self.status.round_trip = None;
@@ -429,27 +541,49 @@ impl Lane {
 
     fn rate(&mut self, now: Instant, bytes: u64) -> u32 {
         self.rates.push_back((now, bytes));
-        while self.rates.front().is_some_and(|(at, _)| now.duration_since(*at) > RATE_SPAN) {
+        while self
+            .rates
+            .front()
+            .is_some_and(|(at, _)| now.duration_since(*at) > RATE_SPAN)
+        {
             self.rates.pop_front();
         }
-        let Some((from, first)) = self.rates.front() else { return 0 };
+        let Some((from, first)) = self.rates.front() else {
+            return 0;
+        };
         let span = now.duration_since(*from).as_secs_f64();
-        if span < 0.5 { 0 } else { (bytes.saturating_sub(*first) as f64 * 8.0 / 1000.0 / span) as u32 }
+        if span < 0.5 {
+            0
+        } else {
+            (bytes.saturating_sub(*first) as f64 * 8.0 / 1000.0 / span) as u32
+        }
     }
 
     fn steer(&mut self, now: Instant, sample: Sample) {
-        if let Some(steer) = &mut self.setup.steer
-            && let Some(advice) = steer.sample(now, sample)
-        {
+        let Some(steer) = &mut self.setup.steer else { return };
+        // A way that carries nothing at all is an outage, for the failover; a narrow one carries something at every tick.
+        let progress = self.steered_bytes != Some(sample.acknowledged_bytes);
+        self.steered_bytes = Some(sample.acknowledged_bytes);
+        if !progress {
+            steer.reset();
+        } else if let Some(advice) = steer.sample(now, sample) {
             info!(video_kbps = advice.video_kbps, reason = %advice.reason, "bitrate advised");
             self.status.video_kbps = Some(advice.video_kbps);
         }
     }
 
     /// Keeps the error for the operator, and logs it once until it changes or has been silent for a while.
-    fn note_error(&mut self, now: Instant, id: ConnectionId, error: &ConnectionError, carried: bool) {
+    fn note_error(
+        &mut self,
+        now: Instant,
+        id: ConnectionId,
+        error: &ConnectionError,
+        carried: bool,
+    ) {
         let text = error.to_string();
-        let repeated = |(logged, at): &(String, Instant)| *logged == text && now.duration_since(*at) < REPEAT_LOG;
+        let repeated = |(logged, at): &(String, Instant)| {
+            *logged == text && now.duration_since(*at) < REPEAT_LOG
+        };
         if carried || !self.logged.as_ref().is_some_and(repeated) {
             if self.failover.on_air().is_some() && !carried {
                 info!(path = %self.path_of(id), "standby: {text}");
@@ -464,11 +598,18 @@ impl Lane {
     }
 
     fn path_of(&self, id: ConnectionId) -> String {
-        self.connections.get(&id).map(|handle| describe(&self.setup.routes[handle.path])).unwrap_or_default()
+        self.connections
+            .get(&id)
+            .map(|handle| describe(&self.setup.routes[handle.path]))
+            .unwrap_or_default()
     }
 }
 
 fn describe(route: &Route) -> String {
-    let uplink = route.uplink.as_deref().map(|id| format!(" over {id}")).unwrap_or_default();
+    let uplink = route
+        .uplink
+        .as_deref()
+        .map(|id| format!(" over {id}"))
+        .unwrap_or_default();
     format!("{}:{}{uplink}", route.server.host, route.server.port)
 }

@@ -14,7 +14,9 @@ pub const STALL_AFTER: Duration = Duration::from_millis(1500);
 pub enum Verdict {
     Progressing,
     /// Nothing has been acknowledged since this moment although bytes wait.
-    Stalled { since: Instant },
+    Stalled {
+        since: Instant,
+    },
 }
 
 #[derive(Debug)]
@@ -28,7 +30,12 @@ pub struct Liveness {
 
 impl Liveness {
     pub fn new(stall_after: Duration) -> Self {
-        Liveness { stall_after, acknowledged: 0, waiting_since: None, stalled: false }
+        Liveness {
+            stall_after,
+            acknowledged: 0,
+            waiting_since: None,
+            stalled: false,
+        }
     }
 
     /// `acknowledged`: running total of bytes; `waiting`: whether any byte is written or ready and not acknowledged.
@@ -40,14 +47,18 @@ impl Liveness {
         } else if progress || self.waiting_since.is_none() {
             self.waiting_since = Some(now);
         }
-        let since = self.waiting_since.filter(|since| now.duration_since(*since) >= self.stall_after);
+        let since = self
+            .waiting_since
+            .filter(|since| now.duration_since(*since) >= self.stall_after);
         self.stalled = since.is_some();
         since.map_or(Verdict::Progressing, |since| Verdict::Stalled { since })
     }
 
     /// When the verdict may turn without any event. None while nothing waits or the stall has been told.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.waiting_since.filter(|_| !self.stalled).map(|since| since + self.stall_after)
+        self.waiting_since
+            .filter(|_| !self.stalled)
+            .map(|since| since + self.stall_after)
     }
 }
 
@@ -66,26 +77,62 @@ mod tests {
         let ok = Verdict::Progressing;
         // (ms, acknowledged, waiting, verdict)
         let cases: &[(&str, &[(u64, u64, bool, Verdict)])] = &[
-            ("an idle connection is not stalled", &[(0, 0, false, ok), (60_000, 0, false, ok)]),
-            ("no progress for the limit", &[(0, 10, true, ok), (1499, 10, true, ok), (1500, 10, true, stalled(0))]),
-            ("one byte is progress", &[(0, 10, true, ok), (1400, 11, true, ok), (2800, 11, true, ok)]),
+            (
+                "an idle connection is not stalled",
+                &[(0, 0, false, ok), (60_000, 0, false, ok)],
+            ),
+            (
+                "no progress for the limit",
+                &[
+                    (0, 10, true, ok),
+                    (1499, 10, true, ok),
+                    (1500, 10, true, stalled(0)),
+                ],
+            ),
+            (
+                "one byte is progress",
+                &[
+                    (0, 10, true, ok),
+                    (1400, 11, true, ok),
+                    (2800, 11, true, ok),
+                ],
+            ),
             (
                 "the clock starts when bytes begin to wait",
-                &[(0, 10, false, ok), (5000, 10, true, ok), (6400, 10, true, ok), (6500, 10, true, stalled(5000))],
+                &[
+                    (0, 10, false, ok),
+                    (5000, 10, true, ok),
+                    (6400, 10, true, ok),
+                    (6500, 10, true, stalled(5000)),
+                ],
             ),
             (
                 "a stall ends with progress",
-                &[(0, 0, true, ok), (2000, 0, true, stalled(0)), (2100, 9, true, ok), (3500, 9, true, ok)],
+                &[
+                    (0, 0, true, ok),
+                    (2000, 0, true, stalled(0)),
+                    (2100, 9, true, ok),
+                    (3500, 9, true, ok),
+                ],
             ),
             (
                 "300 ms RTT with retransmissions at 0.6 and 1.2 s",
-                &[(0, 0, true, ok), (300, 5, true, ok), (1500, 6, true, ok), (2700, 7, true, ok)],
+                &[
+                    (0, 0, true, ok),
+                    (300, 5, true, ok),
+                    (1500, 6, true, ok),
+                    (2700, 7, true, ok),
+                ],
             ),
         ];
         for (name, steps) in cases {
             let mut liveness = Liveness::new(STALL_AFTER);
             for (ms, acknowledged, waiting, expected) in *steps {
-                assert_eq!(liveness.sample(at(t, *ms), *acknowledged, *waiting), *expected, "{name} at {ms} ms");
+                assert_eq!(
+                    liveness.sample(at(t, *ms), *acknowledged, *waiting),
+                    *expected,
+                    "{name} at {ms} ms"
+                );
             }
         }
     }

@@ -32,21 +32,33 @@ pub struct Position {
 impl Position {
     /// `start` stands before the session's first keyframe.
     pub fn new(start: Cursor) -> Self {
-        Position { resume: start, acknowledged: None, written: None }
+        Position {
+            resume: start,
+            acknowledged: None,
+            written: None,
+        }
     }
 
     /// Takes over how far a connection has come.
     pub fn note(&mut self, progress: &Progress) {
-        if let Some((cursor, entry)) = progress.acknowledged.as_ref().and_then(|c| Some((c, c.last()?))) {
+        if let Some((cursor, entry)) = progress
+            .acknowledged
+            .as_ref()
+            .and_then(|c| Some((c, c.last()?)))
+        {
             if self.acknowledged.is_none_or(|(seq, _)| seq < entry.seq) {
                 self.acknowledged = Some((entry.seq, entry.unit.dts));
             }
             self.move_resume(cursor, entry.unit.dts - MARGIN);
         }
-        if let Some((cursor, entry)) = progress.confirmed.as_ref().and_then(|c| Some((c, c.last()?))) {
-            self.move_resume(cursor, entry.unit.dts);
+        if let Some(cursor) = &progress.confirmed {
+            self.move_resume(cursor, MediaTime(i64::MAX));
         }
-        let written = progress.written.as_ref().and_then(Cursor::last).map(|entry| entry.unit.dts);
+        let written = progress
+            .written
+            .as_ref()
+            .and_then(Cursor::last)
+            .map(|entry| entry.unit.dts);
         self.written = self.written.max(written);
     }
 
@@ -69,7 +81,10 @@ impl Position {
         }
         let from = self.resume.clone();
         let starts = from.peek().map(|entry| entry.unit.dts);
-        let end = self.acknowledged.filter(|(seq, _)| *seq < from.seq()).map(|(_, dts)| dts);
+        let end = self
+            .acknowledged
+            .filter(|(seq, _)| *seq < from.seq())
+            .map(|(_, dts)| dts);
         let begin = Begin {
             repeated: match (self.written, starts) {
                 (Some(written), Some(starts)) => written.since(starts),
@@ -97,24 +112,14 @@ impl Position {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::window::Window;
-    use crate::window::tests::{config, video};
+    use crate::window::tests::filled;
 
     fn ms(ms: i64) -> MediaTime {
         MediaTime::from_millis(ms)
     }
 
-    /// Ten seconds, a unit each 100 ms, a keyframe each 2 s.
-    fn window() -> Window {
-        let mut window = Window::new(Duration::from_secs(1000));
-        for at in (0..10_000).step_by(100) {
-            window.push(video(at, at % 2000 == 0), config());
-        }
-        window
-    }
-
-    fn behind(window: &Window, at: i64) -> Cursor {
-        let mut cursor = window.oldest();
+    fn behind(start: &Cursor, at: i64) -> Cursor {
+        let mut cursor = start.clone();
         while cursor.last().is_none_or(|entry| entry.unit.dts < ms(at)) {
             cursor.advance().unwrap();
         }
@@ -122,17 +127,34 @@ mod tests {
     }
 
     fn progress(acknowledged: Cursor, written: Cursor) -> Progress {
-        Progress { acknowledged: Some(acknowledged), written: Some(written), ..Progress::default() }
+        Progress {
+            acknowledged: Some(acknowledged),
+            written: Some(written),
+            ..Progress::default()
+        }
     }
 
     #[test]
     fn resumes_at_the_keyframe_before_what_was_acknowledged_less_the_margin() {
-        let window = window();
-        for (acknowledged, resumes) in [(1900, 0), (2400, 0), (2500, 2000), (4400, 2000), (4500, 4000)] {
-            let mut position = Position::new(window.oldest());
-            position.note(&progress(behind(&window, acknowledged), behind(&window, 9000)));
+        let (_window, start) = filled(10);
+        for (acknowledged, resumes) in [
+            (1900, 0),
+            (2400, 0),
+            (2500, 2000),
+            (4400, 2000),
+            (4500, 4000),
+        ] {
+            let mut position = Position::new(start.clone());
+            position.note(&progress(
+                behind(&start, acknowledged),
+                behind(&start, 9000),
+            ));
             let begin = position.begin(ms(0), None);
-            assert_eq!(begin.from.peek().unwrap().unit.dts, ms(resumes), "acknowledged to {acknowledged}");
+            assert_eq!(
+                begin.from.peek().unwrap().unit.dts,
+                ms(resumes),
+                "acknowledged to {acknowledged}"
+            );
             assert_eq!(begin.repeated, Duration::from_millis(9000 - resumes as u64));
             assert_eq!(begin.shed, Duration::ZERO);
         }
@@ -140,30 +162,39 @@ mod tests {
 
     #[test]
     fn the_peers_own_acknowledgement_needs_no_margin() {
-        let window = window();
-        let mut position = Position::new(window.oldest());
-        let confirmed = Some(behind(&window, 4000));
-        position.note(&Progress { confirmed, ..progress(behind(&window, 4100), behind(&window, 4500)) });
+        let (_window, start) = filled(10);
+        let mut position = Position::new(start.clone());
+        let confirmed = Some(behind(&start, 4000));
+        position.note(&Progress {
+            confirmed,
+            ..progress(behind(&start, 4100), behind(&start, 4500))
+        });
         assert_eq!(position.resume_time(), Some(ms(4000)));
     }
 
     #[test]
     fn a_keyframe_not_yet_behind_the_limit_is_not_skipped() {
-        let window = window();
-        let mut position = Position::new(window.oldest());
+        let (_window, start) = filled(10);
+        let mut position = Position::new(start.clone());
         // Acknowledged to just before the keyframe at 2000, whatever the clock says of it.
-        position.note(&Progress { confirmed: Some(behind(&window, 1900)), ..Progress::default() });
+        position.note(&Progress {
+            confirmed: Some(behind(&start, 1900)),
+            ..Progress::default()
+        });
         assert_eq!(position.resume_time(), Some(ms(2000)));
-        let mut position = Position::new(window.oldest());
-        position.note(&Progress { confirmed: Some(behind(&window, 1800)), ..Progress::default() });
+        let mut position = Position::new(start.clone());
+        position.note(&Progress {
+            confirmed: Some(behind(&start, 1800)),
+            ..Progress::default()
+        });
         assert_eq!(position.resume_time(), Some(ms(0)));
     }
 
     #[test]
     fn counts_what_it_gives_up_from_what_was_acknowledged() {
-        let window = window();
-        let mut position = Position::new(window.oldest());
-        position.note(&progress(behind(&window, 2900), behind(&window, 3000)));
+        let (_window, start) = filled(10);
+        let mut position = Position::new(start.clone());
+        position.note(&progress(behind(&start, 2900), behind(&start, 3000)));
         let begin = position.begin(ms(7000), None);
         assert_eq!(begin.from.peek().unwrap().unit.dts, ms(8000));
         assert_eq!(begin.shed, Duration::from_millis(5100));
@@ -172,8 +203,8 @@ mod tests {
 
     #[test]
     fn live_starts_at_the_newest_keyframe() {
-        let window = window();
-        let mut position = Position::new(window.oldest());
+        let (window, start) = filled(10);
+        let mut position = Position::new(start.clone());
         let begin = position.begin(ms(0), window.view().keyframe.clone());
         assert_eq!(begin.from.peek().unwrap().unit.dts, ms(8000));
     }

@@ -41,13 +41,21 @@ pub fn round_trip(socket: impl AsFd) -> io::Result<Duration> {
 
 /// Caps the retransmission interval, so that a path that comes back is used soon. Kernels before 6.15 refuse.
 pub fn set_max_retransmission_interval(socket: impl AsFd, interval: Duration) -> io::Result<()> {
-    set_int(&socket.as_fd(), TCP_RTO_MAX_MS, interval.as_millis() as libc::c_int)
+    set_int(
+        &socket.as_fd(),
+        TCP_RTO_MAX_MS,
+        interval.as_millis() as libc::c_int,
+    )
 }
 
 /// Keeps what the kernel holds unsent below `bytes`: the socket is writable only under it (tcp(7)), so that the
 /// backlog stays in the window, where it can still be shed.
 pub fn set_unsent_low_water(socket: impl AsFd, bytes: u32) -> io::Result<()> {
-    set_int(&socket.as_fd(), libc::TCP_NOTSENT_LOWAT, bytes as libc::c_int)
+    set_int(
+        &socket.as_fd(),
+        libc::TCP_NOTSENT_LOWAT,
+        bytes as libc::c_int,
+    )
 }
 
 fn set_int(fd: &BorrowedFd<'_>, option: libc::c_int, value: libc::c_int) -> io::Result<()> {
@@ -69,7 +77,11 @@ fn raw(fd: &BorrowedFd<'_>) -> libc::c_int {
 }
 
 fn check(rc: libc::c_int) -> io::Result<()> {
-    if rc == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    if rc == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
 }
 
 #[cfg(test)]

@@ -34,7 +34,7 @@ pub struct Advice {
     pub reason: String,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Steer {
     floor: u32,
     ceiling: u32,
@@ -75,21 +75,37 @@ impl Steer {
     }
 
     pub fn sample(&mut self, now: Instant, sample: Sample) -> Option<Advice> {
-        if self.samples.back().is_some_and(|(_, last)| sample.acknowledged_bytes < last.acknowledged_bytes) {
+        if self
+            .samples
+            .back()
+            .is_some_and(|(_, last)| sample.acknowledged_bytes < last.acknowledged_bytes)
+        {
             self.reset();
         }
         self.samples.push_back((now, sample));
-        while self.samples.get(1).is_some_and(|(at, _)| now.duration_since(*at) >= SPAN) {
+        while self
+            .samples
+            .get(1)
+            .is_some_and(|(at, _)| now.duration_since(*at) >= SPAN)
+        {
             self.samples.pop_front();
         }
         let (from, first) = *self.samples.front()?;
         let span = now.duration_since(from);
-        if span < SPAN || self.changed.is_some_and(|at| now.duration_since(at) < SETTLE) {
+        if span < SPAN
+            || self
+                .changed
+                .is_some_and(|at| now.duration_since(at) < SETTLE)
+        {
             return None;
         }
-        let goodput = (sample.acknowledged_bytes - first.acknowledged_bytes) as f64 * 8.0 / 1000.0 / span.as_secs_f64();
+        let goodput = (sample.acknowledged_bytes - first.acknowledged_bytes) as f64 * 8.0
+            / 1000.0
+            / span.as_secs_f64();
         let growth = sample.backlog.saturating_sub(first.backlog);
-        if sample.backlog > NOTICEABLE && growth > GROWTH.mul_f64(span.as_secs_f64() / SPAN.as_secs_f64()) {
+        if sample.backlog > NOTICEABLE
+            && growth > GROWTH.mul_f64(span.as_secs_f64() / SPAN.as_secs_f64())
+        {
             return self.lower(now, goodput, sample.backlog);
         }
         self.climb(now, sample.backlog)
@@ -124,7 +140,8 @@ impl Steer {
         if calm < self.calm_needed {
             return None;
         }
-        let target = ((f64::from(self.current) * CLIMB) as u32).clamp(self.current + 1, self.ceiling);
+        let target =
+            ((f64::from(self.current) * CLIMB) as u32).clamp(self.current + 1, self.ceiling);
         self.climbed = true;
         let reason = format!("nothing has waited for {:.0} s", calm.as_secs_f64());
         let advice = self.change(now, target, reason);
@@ -159,7 +176,10 @@ mod tests {
             acknowledged += carried / 8.0;
             let backlog = Duration::from_secs_f64(queued_bits / (kbps * 1000.0) + 0.1);
             worst = worst.max(backlog.as_secs_f64());
-            let sample = Sample { backlog, acknowledged_bytes: acknowledged as u64 };
+            let sample = Sample {
+                backlog,
+                acknowledged_bytes: acknowledged as u64,
+            };
             steer.sample(start + TICK * tick as u32, sample);
             if tick % 4 == 3 {
                 per_second.push(steer.current());
@@ -177,7 +197,13 @@ mod tests {
     #[test]
     fn follows_a_narrow_way_down_and_back_up() {
         let narrow = 0.6 * 3128.0;
-        let (bitrates, worst) = simulate(240, |s| if (20..80).contains(&s) { narrow } else { 100_000.0 });
+        let (bitrates, worst) = simulate(240, |s| {
+            if (20..80).contains(&s) {
+                narrow
+            } else {
+                100_000.0
+            }
+        });
         assert!(worst < 10.0, "backlog reached {worst} s");
         assert!(bitrates[30] < 1800, "{bitrates:?}");
         assert!(bitrates.iter().all(|kbps| *kbps >= 1000));
@@ -196,7 +222,10 @@ mod tests {
         let start = Instant::now();
         for tick in 0..80u32 {
             let backlog = Duration::from_secs(20).saturating_sub(TICK * tick);
-            let sample = Sample { backlog, acknowledged_bytes: u64::from(tick) * 200_000 };
+            let sample = Sample {
+                backlog,
+                acknowledged_bytes: u64::from(tick) * 200_000,
+            };
             assert_eq!(steer.sample(start + TICK * tick, sample), None);
         }
     }

@@ -28,9 +28,13 @@ pub fn client_config(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, TrustE
 }
 
 fn read_ca(path: &Path) -> Result<Vec<CertificateDer<'static>>, TrustError> {
-    let failed = |reason: String| TrustError::CaFile { path: path.to_owned(), reason };
-    let certificates: Result<Vec<_>, _> =
-        CertificateDer::pem_file_iter(path).and_then(Iterator::collect).map_err(|e| failed(e.to_string()));
+    let failed = |reason: String| TrustError::CaFile {
+        path: path.to_owned(),
+        reason,
+    };
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path)
+        .and_then(Iterator::collect)
+        .map_err(|e| failed(e.to_string()));
     match certificates {
         Ok(found) if found.is_empty() => Err(failed("no certificate in it".to_owned())),
         other => other,

@@ -28,7 +28,12 @@ impl Wire {
 
     /// Turns bytes from the socket into plain bytes, appended to `plain`; what TLS answers goes to `out`.
     /// `Ok(false)` when the peer has closed its side in TLS's own way.
-    pub fn open(&mut self, mut sealed: &[u8], plain: &mut Vec<u8>, out: &mut Vec<u8>) -> Result<bool, rustls::Error> {
+    pub fn open(
+        &mut self,
+        mut sealed: &[u8],
+        plain: &mut Vec<u8>,
+        out: &mut Vec<u8>,
+    ) -> Result<bool, rustls::Error> {
         let Wire::Tls(tls) = self else {
             plain.extend_from_slice(sealed);
             return Ok(true);
@@ -100,12 +105,11 @@ mod tests {
     use super::*;
     use crate::window::Window;
     use crate::window::tests::{config, video};
-    use std::time::Duration;
 
     #[test]
     fn a_unit_counts_when_its_last_byte_does() {
-        let mut window = Window::new(Duration::from_secs(10));
-        let mut cursor = window.oldest();
+        let mut window = Window::default();
+        let mut cursor = window.view().newest.clone();
         let mut in_flight = InFlight::default();
         for n in 1..=3u64 {
             window.push(video(n as i64, n == 1), config());

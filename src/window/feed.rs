@@ -3,7 +3,7 @@
 use super::{View, Window};
 use crate::media::{MediaTime, MediaUnit, StreamConfig};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::sync::watch;
 
 /// The writer's end: owns the window.
@@ -26,20 +26,34 @@ pub struct Feed {
     receiver: watch::Receiver<Newest>,
 }
 
-impl FeedWriter {
-    pub fn new(keep: Duration) -> Self {
-        let window = Window::new(keep);
-        let (sender, _) = watch::channel(Newest { view: window.view().clone(), at: None });
+impl Default for FeedWriter {
+    fn default() -> Self {
+        let window = Window::default();
+        let (sender, _) = watch::channel(Newest {
+            view: window.view().clone(),
+            at: None,
+        });
         FeedWriter { window, sender }
+    }
+}
+
+impl FeedWriter {
+    pub fn view(&self) -> &View {
+        self.window.view()
     }
 
     pub fn push(&mut self, now: Instant, unit: MediaUnit, config: Arc<StreamConfig>) {
         self.window.push(unit, config);
-        self.sender.send_replace(Newest { view: self.window.view().clone(), at: Some(now) });
+        self.sender.send_replace(Newest {
+            view: self.window.view().clone(),
+            at: Some(now),
+        });
     }
 
     pub fn feed(&self) -> Feed {
-        Feed { receiver: self.sender.subscribe() }
+        Feed {
+            receiver: self.sender.subscribe(),
+        }
     }
 }
 
@@ -51,23 +65,15 @@ impl Feed {
     /// The programme time at `now`: goes on at the clock's pace when the engine pauses. Zero before the first unit.
     pub fn time(&self, now: Instant) -> MediaTime {
         let newest = self.receiver.borrow();
-        newest.at.map_or(MediaTime::ZERO, |at| newest.view.time + now.saturating_duration_since(at))
+        newest.at.map_or(MediaTime::ZERO, |at| {
+            newest.view.time + now.saturating_duration_since(at)
+        })
     }
 
     /// Returns once there is something newer than at the last call. Never, when the writer is gone.
     pub async fn changed(&mut self) {
         if self.receiver.changed().await.is_err() {
             std::future::pending::<()>().await;
-        }
-    }
-
-    /// Waits for a keyframe and gives the place before the newest one.
-    pub async fn keyframe(&mut self) -> super::Cursor {
-        loop {
-            if let Some(cursor) = self.receiver.borrow_and_update().view.keyframe.clone() {
-                return cursor;
-            }
-            self.changed().await;
         }
     }
 }

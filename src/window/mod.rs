@@ -1,8 +1,8 @@
 //! The window: an append-only chain of media units with one writer and any number of cursors. Pure.
 //!
-//! A cursor keeps alive what lies ahead of it and nothing else, so memory is what the slowest cursor
-//! (or `keep`, whichever is older) still needs, however many cursors there are, and a cursor that stands
-//! still costs the others nothing. No lock: a node's link to the next is set once, by the writer.
+//! A cursor keeps alive what lies ahead of it and nothing else, so memory is what the slowest cursor still
+//! needs, however many cursors there are, and a cursor that stands still costs the others nothing. The window itself
+//! keeps the newest GOP, where a newcomer can start. No lock: a node's link to the next is set once, by the writer.
 
 mod feed;
 
@@ -10,7 +10,6 @@ pub use feed::{Feed, FeedWriter};
 
 use crate::media::{MediaTime, MediaUnit, StreamConfig, Track};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 /// A unit in its place, with the codec configuration it was encoded under.
 #[derive(Debug)]
@@ -69,19 +68,28 @@ impl Cursor {
 
     /// The place before the last keyframe ahead whose decode time is at or before `at`, if there is one.
     pub fn last_keyframe_until(&self, at: MediaTime) -> Option<Cursor> {
-        self.keyframes().take_while(|(_, dts)| *dts <= at).last().map(|(cursor, _)| cursor)
+        self.keyframes()
+            .take_while(|(_, dts)| *dts <= at)
+            .last()
+            .map(|(cursor, _)| cursor)
     }
 
     /// The same among the keyframes whose place is at or before `limit`: nothing up to it is behind the place given unless
     /// it is also behind `limit`.
     pub fn last_keyframe_within(&self, limit: &Cursor, at: MediaTime) -> Option<Cursor> {
-        let within = |(cursor, dts): &(Cursor, MediaTime)| cursor.seq() <= limit.seq() && *dts <= at;
-        self.keyframes().take_while(within).last().map(|(cursor, _)| cursor)
+        let within =
+            |(cursor, dts): &(Cursor, MediaTime)| cursor.seq() <= limit.seq() && *dts <= at;
+        self.keyframes()
+            .take_while(within)
+            .last()
+            .map(|(cursor, _)| cursor)
     }
 
     /// The place before the first keyframe ahead whose decode time is at or after `at`, if it has been written yet.
     pub fn first_keyframe_from(&self, at: MediaTime) -> Option<Cursor> {
-        self.keyframes().find(|(_, dts)| *dts >= at).map(|(cursor, _)| cursor)
+        self.keyframes()
+            .find(|(_, dts)| *dts >= at)
+            .map(|(cursor, _)| cursor)
     }
 
     /// For a cursor before a keyframe: the programme time that becomes timestamp 0 of a stream that starts here. It lies
@@ -129,50 +137,83 @@ pub struct View {
     pub time: MediaTime,
 }
 
+impl View {
+    /// The unit at which a broadcast can end now: the newest one at or before which no picture is missing that is shown
+    /// earlier. (With B-frames the newest units may be ahead of pictures that are still being encoded.)
+    pub fn whole_end(&self) -> u64 {
+        let newest = self.newest.seq();
+        let Some(mut cursor) = self.keyframe.clone() else {
+            return newest;
+        };
+        let Some(first) = cursor.peek().map(|entry| entry.unit.pts) else {
+            return newest;
+        };
+        let (mut frames, mut latest, mut whole) = (0, first, None);
+        while let Some(Entry { seq, unit, config }) = cursor.advance() {
+            if unit.track == Track::Video {
+                let fps = config.video.fps;
+                frames += 1;
+                latest = latest.max(unit.pts);
+                if fps.frame_at(latest) - fps.frame_at(first) + 1 != frames {
+                    continue;
+                }
+                whole = Some(*seq);
+            } else if whole == Some(seq - 1) {
+                whole = Some(*seq);
+            }
+        }
+        whole.unwrap_or(newest)
+    }
+}
+
 /// The one writer.
 #[derive(Debug)]
 pub struct Window {
-    /// What the window itself keeps, so that a destination restarted after a fault finds its past.
-    oldest: Cursor,
-    keep: Duration,
     view: View,
 }
 
-impl Window {
-    /// A window that keeps the last `keep` of media alive by itself.
-    pub fn new(keep: Duration) -> Self {
-        let start = Cursor { behind: Arc::new(Node { entry: None, next: OnceLock::new() }) };
+impl Default for Window {
+    fn default() -> Self {
+        let newest = Cursor {
+            behind: Arc::new(Node {
+                entry: None,
+                next: OnceLock::new(),
+            }),
+        };
         Window {
-            oldest: start.clone(),
-            keep,
-            view: View { newest: start, keyframe: None, time: MediaTime::ZERO },
+            view: View {
+                newest,
+                keyframe: None,
+                time: MediaTime::ZERO,
+            },
         }
     }
+}
 
+impl Window {
     pub fn view(&self) -> &View {
         &self.view
-    }
-
-    /// The oldest place that the window keeps.
-    pub fn oldest(&self) -> Cursor {
-        self.oldest.clone()
     }
 
     pub fn push(&mut self, unit: MediaUnit, config: Arc<StreamConfig>) {
         let seq = self.view.newest.seq() + 1;
         let (dts, keyframe) = (unit.dts, unit.keyframe);
-        let node = Arc::new(Node { entry: Some(Entry { seq, unit, config }), next: OnceLock::new() });
-        let before = std::mem::replace(&mut self.view.newest, Cursor { behind: Arc::clone(&node) });
+        let node = Arc::new(Node {
+            entry: Some(Entry { seq, unit, config }),
+            next: OnceLock::new(),
+        });
+        let before = std::mem::replace(
+            &mut self.view.newest,
+            Cursor {
+                behind: Arc::clone(&node),
+            },
+        );
         // There is one writer, which sets each link once: this can't be set already.
         let _ = before.behind.next.set(node);
         if keyframe {
             self.view.keyframe = Some(before);
         }
         self.view.time = self.view.time.max(dts);
-        let horizon = self.view.time - self.keep;
-        while self.oldest.peek().is_some_and(|entry| entry.unit.dts < horizon) {
-            self.oldest.advance();
-        }
     }
 }
 
@@ -202,21 +243,29 @@ pub(crate) mod tests {
 
     pub(crate) fn video(dts_ms: i64, keyframe: bool) -> MediaUnit {
         let at = MediaTime::from_millis(dts_ms);
-        MediaUnit { track: Track::Video, dts: at, pts: at, keyframe, data: Bytes::from_static(b"unit") }
+        MediaUnit {
+            track: Track::Video,
+            dts: at,
+            pts: at,
+            keyframe,
+            data: Bytes::from_static(b"unit"),
+        }
     }
 
-    fn filled(keep_s: u64, seconds: i64) -> Window {
-        let mut window = Window::new(Duration::from_secs(keep_s));
+    /// A unit each 100 ms, a keyframe each 2 s; with the place before the first.
+    pub(crate) fn filled(seconds: i64) -> (Window, Cursor) {
+        let mut window = Window::default();
+        let start = window.view().newest.clone();
         for ms in (0..seconds * 1000).step_by(100) {
             window.push(video(ms, ms % 2000 == 0), config());
         }
-        window
+        (window, start)
     }
 
     #[test]
     fn a_cursor_sees_every_unit_once_in_order() {
-        let mut window = Window::new(Duration::ZERO);
-        let mut cursor = window.oldest();
+        let mut window = Window::default();
+        let mut cursor = window.view().newest.clone();
         assert!(cursor.peek().is_none());
         for ms in 0..5 {
             window.push(video(ms, ms == 0), config());
@@ -229,32 +278,59 @@ pub(crate) mod tests {
 
     #[test]
     fn keyframes_are_found_from_any_place() {
-        let window = filled(100, 10);
-        let start = window.oldest();
-        let at = |cursor: Option<Cursor>| cursor.and_then(|c| c.peek().map(|e| e.unit.dts.as_millis()));
-        assert_eq!(at(start.last_keyframe_until(MediaTime::from_millis(4100))), Some(4000));
-        assert_eq!(at(start.last_keyframe_until(MediaTime::from_millis(-1))), None);
-        assert_eq!(at(start.first_keyframe_from(MediaTime::from_millis(4100))), Some(6000));
-        assert_eq!(at(start.first_keyframe_from(MediaTime::from_millis(8100))), None);
+        let (window, start) = filled(10);
+        let at =
+            |cursor: Option<Cursor>| cursor.and_then(|c| c.peek().map(|e| e.unit.dts.as_millis()));
+        assert_eq!(
+            at(start.last_keyframe_until(MediaTime::from_millis(4100))),
+            Some(4000)
+        );
+        assert_eq!(
+            at(start.last_keyframe_until(MediaTime::from_millis(-1))),
+            None
+        );
+        assert_eq!(
+            at(start.first_keyframe_from(MediaTime::from_millis(4100))),
+            Some(6000)
+        );
+        assert_eq!(
+            at(start.first_keyframe_from(MediaTime::from_millis(8100))),
+            None
+        );
         assert_eq!(at(window.view().keyframe.clone()), Some(8000));
     }
 
     #[test]
-    fn what_no_cursor_needs_is_freed() {
-        let mut window = filled(1, 1);
-        let first = Arc::downgrade(&window.oldest().behind);
-        let slow = window.oldest();
-        for ms in (1000..5000).step_by(100) {
-            window.push(video(ms, false), config());
+    fn a_broadcast_ends_where_no_picture_is_missing() {
+        let mut window = Window::default();
+        // Shown at frames 0, 4, 2, 1, 3, 8: whole behind the fifth; what is shown at 8 is ahead of 5 to 7.
+        for (dts, shown) in [0, 4, 2, 1, 3, 8].into_iter().enumerate() {
+            let mut unit = video(dts as i64 * 33, dts == 0);
+            unit.pts = FrameRate { num: 30, den: 1 }.frame_time(shown);
+            window.push(unit, config());
         }
-        assert!(first.upgrade().is_some(), "a slow cursor keeps what lies ahead of it");
+        assert_eq!(window.view().whole_end(), 5);
+    }
+
+    #[test]
+    fn what_no_cursor_needs_is_freed() {
+        let (mut window, slow) = filled(1);
+        let first = Arc::downgrade(&slow.behind);
+        for ms in (1000..5000).step_by(100) {
+            window.push(video(ms, ms % 2000 == 0), config());
+        }
+        assert!(
+            first.upgrade().is_some(),
+            "a slow cursor keeps what lies ahead of it"
+        );
         drop(slow);
         assert!(first.upgrade().is_none());
     }
 
     #[test]
     fn a_long_chain_is_freed_without_recursion() {
-        let mut window = Window::new(Duration::from_secs(1_000_000));
+        let mut window = Window::default();
+        let _start = window.view().newest.clone();
         let config = config();
         for ms in 0..300_000 {
             window.push(video(ms, false), Arc::clone(&config));

@@ -184,6 +184,13 @@ fn stream_keys() {
     );
     says(
         key,
+        "key_file = \"/dev/video0\"",
+        &[
+            "35:12: destination \"show\".key_file: what it names is not a regular file; a file holds the key and nothing else",
+        ],
+    );
+    says(
+        key,
         "key_file = \"locked.key\"",
         &[
             "35:12: destination \"show\".key_file: the file it names can't be read: Permission denied (os error 13); it must be readable for the user Regia runs as",

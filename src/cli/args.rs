@@ -1,0 +1,106 @@
+//! The arguments, with the help that goes with them.
+
+use crate::rehearsal::RehearseArgs;
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+
+const EXAMPLES: &str = "\
+Examples:
+  regia demo                              see it run: test picture to a built-in RTMPS ingest
+  regia check --config regia.toml         every problem of a configuration, with its line
+  regia run --config regia.toml --live    the daemon, on air at once
+  regia live status                       how it stands
+  regia live stop                         deliver what is left, then end the broadcast
+  regia rehearse --tls --as linkedin      an ingest that behaves like LinkedIn, to try against";
+
+/// A live-streaming encoder daemon for headless boxes at event venues.
+#[derive(Debug, Parser)]
+#[command(version, after_help = EXAMPLES, max_term_width = 100)]
+pub struct Cli {
+    /// The configuration [default: ./regia.toml, then /etc/regia/regia.toml]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Where the daemon keeps its state and its socket [default: $STATE_DIRECTORY, then /run/user/UID/regia or /var/lib/regia]
+    #[arg(long, global = true, value_name = "DIR", env = "REGIA_STATE")]
+    pub state: Option<PathBuf>,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+impl Cli {
+    /// Where the state is when nobody says: systemd's directory, else this user's own.
+    pub fn state_dir(&self) -> PathBuf {
+        let given = self
+            .state
+            .clone()
+            .or_else(|| std::env::var_os("STATE_DIRECTORY").map(PathBuf::from));
+        let user =
+            || std::env::var_os("XDG_RUNTIME_DIR").map(|dir| PathBuf::from(dir).join("regia"));
+        given
+            .or_else(user)
+            .unwrap_or_else(|| PathBuf::from("/var/lib/regia"))
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// The daemon: capture, encode, deliver
+    Run {
+        /// Go on air at once
+        #[arg(long)]
+        live: bool,
+    },
+    /// Check the configuration: every problem at once; exits with 2 when there is one
+    Check {
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// See it run: a moving, sounding test programme to a built-in RTMPS ingest over loopback
+    Demo(DemoArgs),
+    /// A built-in ingest that behaves like a platform and reports what arrived
+    Rehearse(RehearseArgs),
+    /// Start, stop and watch the broadcast of a running daemon
+    Live {
+        #[command(subcommand)]
+        command: LiveCommand,
+    },
+    /// Internal: the process that captures and encodes
+    #[command(hide = true)]
+    Engine,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct DemoArgs {
+    /// End after this long, with the rehearsal's report; exits with 1 when anything was lost
+    #[arg(long, value_name = "N")]
+    pub seconds: Option<u64>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum LiveCommand {
+    /// Go live
+    Start {
+        /// Only this destination (may be repeated)
+        #[arg(long, value_name = "ID")]
+        destination: Vec<String>,
+        /// One JSON object: the status afterwards
+        #[arg(long)]
+        json: bool,
+    },
+    /// Deliver what is left, then end the broadcast in the platform's own words
+    Stop {
+        /// Only this destination (may be repeated)
+        #[arg(long, value_name = "ID")]
+        destination: Vec<String>,
+        /// One JSON object: the status afterwards
+        #[arg(long)]
+        json: bool,
+    },
+    /// How the broadcast stands
+    Status {
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
+    },
+}

@@ -1,0 +1,47 @@
+//! One request to the daemon's socket.
+
+use anyhow::{Context, bail};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Bytes;
+use hyper::{Request, header};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use std::path::Path;
+use tokio::net::UnixStream;
+
+/// Sends `body` (or a GET without one) and gives the answer's JSON. An answer that is a problem is an error with its title.
+pub async fn request(socket: &Path, path: &str, body: Option<Value>) -> anyhow::Result<Value> {
+    let stream = UnixStream::connect(socket).await.with_context(|| {
+        format!(
+            "no daemon answers on {}; is `regia run` up, and with the same --state?",
+            socket.display()
+        )
+    })?;
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(connection);
+    let method = if body.is_some() { "POST" } else { "GET" };
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header(header::HOST, "regia")
+        .header(header::CONTENT_TYPE, "application/json")
+        .body(Full::new(body.map_or_else(Bytes::new, |body| {
+            Bytes::from(body.to_string())
+        })))?;
+    let answer = sender.send_request(request).await?;
+    let status = answer.status();
+    let bytes = answer.into_body().collect().await?.to_bytes();
+    let value: Value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+    if !status.is_success() {
+        let title = value.get("title").and_then(Value::as_str);
+        bail!(
+            "{}",
+            title.map_or_else(
+                || String::from_utf8_lossy(&bytes).into_owned(),
+                str::to_owned
+            )
+        );
+    }
+    Ok(value)
+}

@@ -1,0 +1,120 @@
+//! `regia demo`: the whole way on one box, from a test picture to an RTMPS ingest over loopback.
+
+use super::FAILED;
+use super::args::DemoArgs;
+use crate::config::{self, Settings};
+use crate::rehearsal::rules::Rules;
+use crate::rehearsal::server::{Misbehaviour, Patience};
+use crate::rehearsal::{Platform, Rehearsal, SecondPublish, Settings as RehearsalSettings, Tls};
+use crate::session;
+use anyhow::Context;
+use std::net::Ipv4Addr;
+use std::path::Path;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
+
+/// Of the start-up, to which nobody's patience is owed.
+const READY_WITHIN: Duration = Duration::from_secs(20);
+
+pub async fn demo(args: DemoArgs) -> anyhow::Result<u8> {
+    let scratch = tempfile::Builder::new()
+        .prefix("regia-demo-")
+        .tempdir()
+        .context("cannot make a temporary directory")?;
+    let rehearsal = Rehearsal::bind(RehearsalSettings {
+        listen: (Ipv4Addr::LOCALHOST, 0).into(),
+        tls: Tls::SelfMade,
+        rules: Rules {
+            platform: Platform::Custom,
+            limit: None,
+            second_publish: SecondPublish::Refuse {
+                ghost: Duration::ZERO,
+            },
+        },
+        record: None,
+        once: false,
+        patience: Patience::default(),
+        misbehave: Misbehaviour::default(),
+    })
+    .await?;
+    let ca = scratch.path().join("ca.pem");
+    std::fs::write(&ca, rehearsal.ca_pem().unwrap_or_default())?;
+    let settings = demo_settings(&rehearsal.url(), &ca)?;
+    println!(
+        "A test programme goes to a rehearsal ingest at {}; Ctrl-C ends it.",
+        rehearsal.url()
+    );
+    let mut lines = rehearsal.events();
+    tokio::spawn(async move {
+        while let Ok(event) = lines.recv().await {
+            println!("{event}");
+        }
+    });
+    let (shutdown, stopped) = oneshot::channel::<()>();
+    let ingest = tokio::spawn(rehearsal.run(async move {
+        let _ = stopped.await;
+    }));
+    let mut session = session::start(settings).await?;
+    session.start(Vec::new()).await?;
+    let on_air = tokio::time::timeout(READY_WITHIN, session.on_air())
+        .await
+        .is_ok();
+    if on_air {
+        until_enough(args.seconds).await?;
+    } else {
+        eprintln!(
+            "Nothing was on air after {} s: what stands above says why.",
+            READY_WITHIN.as_secs()
+        );
+    }
+    session.stop(Vec::new()).await?;
+    session.standby().await;
+    let _ = shutdown.send(());
+    let report = ingest.await?;
+    println!("\n{report}");
+    Ok(if on_air && report.verdict.ok {
+        0
+    } else {
+        FAILED
+    })
+}
+
+/// The built-in configuration goes through the same reader as everybody's.
+fn demo_settings(server: &str, ca: &Path) -> anyhow::Result<Settings> {
+    let text = format!(
+        "[programme]\nwidth = 1280\nheight = 720\nfps = 30\n\n[programme.video]\nbitrate_kbps = 3000\n\n\
+         [[source]]\nid = \"test\"\nkind = \"test\"\n\n\
+         [[destination]]\nid = \"rehearsal\"\nplatform = \"rehearsal\"\nserver = {server:?}\nkey = \"demo\"\ntls_ca_file = {ca:?}\n"
+    );
+    let loaded =
+        config::parse(&text, "the demo's configuration", &config::System).map_err(|errors| {
+            anyhow::anyhow!(
+                "{}",
+                errors
+                    .problems
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect::<Vec<_>>()
+                    .join("\n")
+            )
+        })?;
+    Ok(loaded.settings)
+}
+
+async fn until_enough(seconds: Option<u64>) -> anyhow::Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let enough = async {
+        match seconds {
+            Some(seconds) => tokio::time::sleep(Duration::from_secs(seconds)).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+        () = enough => {}
+    }
+    Ok(())
+}

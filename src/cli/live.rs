@@ -1,0 +1,92 @@
+//! `regia live start | stop | status`.
+
+use super::client;
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+#[derive(Clone, Copy)]
+pub enum Verb {
+    Start,
+    Stop,
+    Status,
+}
+
+pub async fn ask(
+    state: PathBuf,
+    verb: Verb,
+    destinations: Vec<String>,
+    json: bool,
+) -> anyhow::Result<u8> {
+    let (path, body) = match verb {
+        Verb::Start => (
+            "/api/v1/live/start",
+            Some(json!({ "destinations": destinations })),
+        ),
+        Verb::Stop => (
+            "/api/v1/live/stop",
+            Some(json!({ "destinations": destinations })),
+        ),
+        Verb::Status => ("/api/v1/status", None),
+    };
+    let status = client::request(&state.join("regia.sock"), path, body).await?;
+    if json {
+        println!("{status}");
+    } else {
+        print!("{}", text(&status));
+    }
+    Ok(0)
+}
+
+/// The status for people.
+fn text(status: &Value) -> String {
+    let word = |value: &Value, name: &str| value[name].as_str().unwrap_or("–").to_owned();
+    let number = |value: &Value, name: &str| value[name].as_f64().unwrap_or(0.0);
+    let elapsed = number(status, "elapsed_s") as u64;
+    let mut text = format!(
+        "{}  {:02}:{:02}:{:02}  scene {}  video {} kb/s\n",
+        word(status, "state"),
+        elapsed / 3600,
+        elapsed / 60 % 60,
+        elapsed % 60,
+        word(status, "scene"),
+        number(status, "video_kbps"),
+    );
+    for source in status["sources"].as_array().into_iter().flatten() {
+        // Writing to a String does not fail.
+        let _ = writeln!(
+            text,
+            "source {}: {} {}",
+            word(source, "id"),
+            word(source, "state"),
+            word(source, "detail")
+        );
+    }
+    for to in status["destinations"].as_array().into_iter().flatten() {
+        let _ = writeln!(
+            text,
+            "destination {}: {} to {}{}, {:.1} Mb/s, hold {:.0} of {:.0} s used, {:.0} s of outage left, shed {:.1} s, replayed {:.1} s, {} reconnects",
+            word(to, "id"),
+            word(to, "state"),
+            word(to, "ingest"),
+            to["uplink"]
+                .as_str()
+                .map(|uplink| format!(" over {uplink}"))
+                .unwrap_or_default(),
+            number(to, "bitrate_kbps") / 1000.0,
+            number(to, "hold_used_s"),
+            number(to, "hold_s"),
+            number(to, "outage_left_s"),
+            number(to, "shed_s"),
+            number(to, "replayed_s"),
+            number(to, "reconnects"),
+        );
+        if let Some(standby) = to["standby"].as_str() {
+            let _ = writeln!(text, "  ready to take over: {standby}");
+        }
+        if let Some(error) = to["error"].as_str() {
+            let _ = writeln!(text, "  {error}");
+        }
+    }
+    text
+}

@@ -1,0 +1,203 @@
+//! The `file` source: anything GStreamer decodes, once or for ever.
+//!
+//! The pipeline runs without a clock; what it decodes is held back until it is nearly due. At the end of a loop it is
+//! rewound while what was decoded ahead plays on, and the next loop begins where the picture of the last one ended,
+//! for picture and sound alike: so neither a gap nor a drift can build up.
+
+use super::graph::{Graph, Placement};
+use super::{Capture, Closed, End, decode, readable};
+use crate::engine::clock::Clock;
+use crate::engine::stop::Stop;
+use crate::media::{MediaTime, Track};
+use gstreamer as gst;
+use gstreamer::glib;
+use gstreamer::prelude::*;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// How far ahead of its time a file is decoded: covers a rewind, and costs memory for so many raw frames.
+const AHEAD: Duration = Duration::from_millis(250);
+/// The first frame's way to the mix.
+const FIRST: Duration = Duration::from_millis(50);
+/// A file that falls this far behind (slow storage, the machine slept) goes on from the present.
+const FORGIVEN: Duration = Duration::from_millis(500);
+/// A disk that wakes up takes some seconds.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+pub fn run(capture: &Capture, path: &Path, repeat: bool) -> End {
+    match play(capture, path, repeat) {
+        Ok(end) | Err(end) => end,
+    }
+}
+
+fn play(capture: &Capture, path: &Path, repeat: bool) -> Result<End, End> {
+    readable(path).map_err(End::Failed)?;
+    let absolute = std::path::absolute(path).map_err(|e| End::Failed(e.to_string()))?;
+    let uri = glib::filename_to_uri(&absolute, None)
+        .map_err(|e| End::Failed(format!("{} has no URI: {e}", path.display())))?;
+    let playback = Arc::new(Playback {
+        clock: capture.clock.clone(),
+        stop: capture.stop.clone(),
+        lap: Mutex::default(),
+    });
+    let graph = Graph::new(capture, capture.clock.now(), playback.clone());
+    decode::add(&graph, &uri, |_| {})?;
+    graph.play()?;
+    let end = graph.watch(capture, PATIENCE, |pipeline| {
+        if !repeat {
+            return Some(End::Finished(format!("{} has ended", path.display())));
+        }
+        if playback.next_lap().is_zero() {
+            return Some(End::Failed(format!("{} is empty", path.display())));
+        }
+        match pipeline.seek_simple(gst::SeekFlags::FLUSH, gst::ClockTime::ZERO) {
+            Ok(()) => None,
+            Err(_) => Some(End::Failed(format!("{} can't be rewound", path.display()))),
+        }
+    });
+    Ok(match end {
+        End::Failed(text) => End::Failed(format!("{}: {text}", path.display())),
+        end => end,
+    })
+}
+
+/// Places the file's running time onto the clock and holds it back to its pace.
+struct Playback {
+    clock: Clock,
+    stop: Stop,
+    lap: Mutex<Lap>,
+}
+
+/// One time through the file. Pure.
+#[derive(Debug, Default)]
+struct Lap {
+    /// When running time zero is due; None: nothing was decoded yet.
+    start: Option<MediaTime>,
+    video_end: Duration,
+    audio_end: Duration,
+}
+
+impl Lap {
+    /// When what lies at `running` is due.
+    fn place(
+        &mut self,
+        now: MediaTime,
+        track: Track,
+        running: MediaTime,
+        duration: Duration,
+    ) -> MediaTime {
+        let end = running.since(MediaTime::ZERO) + duration;
+        match track {
+            Track::Video => self.video_end = self.video_end.max(end),
+            Track::Audio => self.audio_end = self.audio_end.max(end),
+        }
+        let start = *self
+            .start
+            .get_or_insert(MediaTime(now.0 - running.0) + FIRST);
+        let at = MediaTime(start.0 + running.0);
+        let behind = now.since(at);
+        if behind <= FORGIVEN {
+            return at;
+        }
+        self.start = Some(start + behind + FIRST);
+        at + behind + FIRST
+    }
+
+    /// Ends the lap where its picture ends (its sound, if there is no picture); gives its length.
+    fn turn(&mut self) -> Duration {
+        let length = if self.video_end.is_zero() {
+            self.audio_end
+        } else {
+            self.video_end
+        };
+        *self = Lap {
+            start: self.start.map(|start| start + length),
+            ..Lap::default()
+        };
+        length
+    }
+}
+
+impl Playback {
+    fn next_lap(&self) -> Duration {
+        self.lap
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .turn()
+    }
+}
+
+impl Placement for Playback {
+    fn place(
+        &self,
+        track: Track,
+        running: MediaTime,
+        duration: Duration,
+    ) -> Result<MediaTime, Closed> {
+        let now = self.clock.now();
+        let at = self
+            .lap
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .place(now, track, running, duration);
+        if self.stop.wait((at - AHEAD).since(now)) {
+            return Err(Closed);
+        }
+        Ok(at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    fn at(ms: i64) -> MediaTime {
+        MediaTime::from_millis(ms)
+    }
+
+    #[test]
+    fn a_hundred_laps_end_where_the_picture_ends() {
+        let mut lap = Lap::default();
+        let start = lap.place(at(1_000), Track::Audio, at(0), ms(21));
+        assert_eq!(start, at(1_050));
+        for n in 0..100 {
+            let now = at(1_000 + n * 5_280);
+            lap.place(now, Track::Video, at(0), ms(40));
+            lap.place(now, Track::Video, at(5_240), ms(40));
+            lap.place(now, Track::Audio, at(5_290), ms(21));
+            assert_eq!(lap.turn(), ms(5_280));
+        }
+        let now = at(1_000 + 528_000);
+        let video = lap.place(now, Track::Video, at(0), ms(40));
+        assert_eq!(video, at(1_050 + 528_000));
+        assert_eq!(lap.place(now, Track::Audio, at(0), ms(21)), video);
+    }
+
+    #[test]
+    fn sound_alone_turns_at_its_end() {
+        let mut lap = Lap::default();
+        lap.place(at(0), Track::Audio, at(100), ms(21));
+        assert_eq!(lap.turn(), ms(121));
+        assert_eq!(Lap::default().turn(), Duration::ZERO);
+    }
+
+    #[test]
+    fn what_falls_far_behind_goes_on_from_the_present_with_both_tracks() {
+        let mut lap = Lap::default();
+        lap.place(at(0), Track::Video, at(0), ms(40));
+        assert_eq!(lap.place(at(500), Track::Video, at(40), ms(40)), at(90));
+        assert_eq!(
+            lap.place(at(9_000), Track::Video, at(80), ms(40)),
+            at(9_050)
+        );
+        assert_eq!(
+            lap.place(at(9_000), Track::Audio, at(85), ms(21)),
+            at(9_055)
+        );
+    }
+}

@@ -1,0 +1,85 @@
+//! The `rtsp` source: a network camera, over TCP.
+
+use super::graph::{Captured, Graph};
+use super::{Capture, End, decode};
+use crate::engine::elements::set;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What the jitter buffer waits for late packets.
+const JITTER_MS: u64 = 200;
+/// The jitter buffer, and the way through depacketiser and decoder on a machine under load: pictures and sound
+/// are shown so long after the camera took them, and so arrive before they are due.
+const DELAY: Duration = Duration::from_millis(JITTER_MS + 100);
+/// A camera may take some seconds to its first keyframe.
+const PATIENCE: Duration = Duration::from_secs(6);
+const CONNECT_LIMIT_US: u64 = 5_000_000;
+
+pub fn run(capture: &Capture, url: &str) -> End {
+    let end = match play(capture, url) {
+        Ok(end) | Err(end) => end,
+    };
+    match end {
+        End::Failed(text) => {
+            let text = redact(url, &text);
+            End::Failed(format!("{}: {text}", shown(url)))
+        }
+        end => end,
+    }
+}
+
+fn play(capture: &Capture, url: &str) -> Result<End, End> {
+    let base = capture.clock.now();
+    let graph = Graph::new(capture, base, Arc::new(Captured { base, delay: DELAY }));
+    decode::add(&graph, url, |source| {
+        set(source, "protocols", "tcp");
+        set(source, "latency", &JITTER_MS.to_string());
+        set(source, "tcp-timeout", &CONNECT_LIMIT_US.to_string());
+    })?;
+    graph.play()?;
+    Ok(graph.watch(capture, PATIENCE, |_| {
+        Some(End::Failed("the camera ended the stream".into()))
+    }))
+}
+
+/// The URL as a text may have it: neither user nor password, nor a query, which may hold a token.
+fn shown(url: &str) -> String {
+    let Ok(mut parsed) = url::Url::parse(url) else {
+        return "the RTSP address".into();
+    };
+    // Both can only fail on URLs that can't have them.
+    let _ = parsed.set_username("");
+    let _ = parsed.set_password(None);
+    parsed.set_query(None);
+    parsed.into()
+}
+
+/// A text from GStreamer without what may be secret in `url`.
+fn redact(url: &str, text: &str) -> String {
+    let text = text.replace(url, &shown(url));
+    let Ok(parsed) = url::Url::parse(url) else {
+        return text;
+    };
+    [parsed.password(), Some(parsed.username()), parsed.query()]
+        .into_iter()
+        .flatten()
+        .filter(|secret| !secret.is_empty())
+        .fold(text, |text, secret| text.replace(secret, "••••"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_secret_is_shown() {
+        let url = "rtsp://admin:s3cret@cam.local:554/stream?token=abc";
+        assert_eq!(shown(url), "rtsp://cam.local:554/stream");
+        assert_eq!(shown("rtsp:// not a url"), "the RTSP address");
+        let text = format!("Could not open {url} (s3cret, token=abc)");
+        assert_eq!(
+            redact(url, &text),
+            "Could not open rtsp://cam.local:554/stream (••••, ••••)"
+        );
+    }
+}

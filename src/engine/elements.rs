@@ -1,0 +1,86 @@
+//! GStreamer elements by name, and the Debian package that brings each.
+
+use super::error::EngineError;
+use gstreamer as gst;
+use gstreamer::glib;
+use gstreamer::prelude::*;
+
+/// What Regia uses always, or for one kind of source: (element, Debian package, what for).
+pub const NEEDED: &[(&str, &str, &str)] = &[
+    ("appsrc", "gstreamer1.0-plugins-base", "everything"),
+    ("appsink", "gstreamer1.0-plugins-base", "everything"),
+    (
+        "videoconvertscale",
+        "gstreamer1.0-plugins-base",
+        "every picture",
+    ),
+    ("audioconvert", "gstreamer1.0-plugins-base", "every sound"),
+    ("audioresample", "gstreamer1.0-plugins-base", "every sound"),
+    (
+        "uridecodebin",
+        "gstreamer1.0-plugins-base",
+        "file and rtsp sources",
+    ),
+    (
+        "decodebin",
+        "gstreamer1.0-plugins-base",
+        "pictures and v4l2 sources",
+    ),
+    (
+        "deinterlace",
+        "gstreamer1.0-plugins-good",
+        "interlaced pictures",
+    ),
+    ("x264enc", "gstreamer1.0-plugins-ugly", "encoding H.264"),
+    (
+        "openh264enc",
+        "gstreamer1.0-plugins-bad",
+        "encoding H.264 without x264",
+    ),
+    (
+        "h264parse",
+        "gstreamer1.0-plugins-bad",
+        "encoders other than x264",
+    ),
+    ("avenc_aac", "gstreamer1.0-libav", "encoding AAC"),
+    (
+        "voaacenc",
+        "gstreamer1.0-plugins-bad",
+        "encoding AAC without libav",
+    ),
+    ("avdec_h264", "gstreamer1.0-libav", "most files and cameras"),
+    ("avdec_aac", "gstreamer1.0-libav", "most files and cameras"),
+    ("qtdemux", "gstreamer1.0-plugins-good", "MP4 and MOV files"),
+    ("v4l2src", "gstreamer1.0-plugins-good", "v4l2 sources"),
+    (
+        "jpegdec",
+        "gstreamer1.0-plugins-good",
+        "pictures and v4l2 sources",
+    ),
+    ("pngdec", "gstreamer1.0-plugins-good", "pictures"),
+    ("alsasrc", "gstreamer1.0-alsa", "alsa sources"),
+    ("rtspsrc", "gstreamer1.0-plugins-good", "rtsp sources"),
+];
+
+/// A new element. The name must be in `NEEDED` for the error to name a package.
+pub fn make(name: &'static str) -> Result<gst::Element, EngineError> {
+    gst::ElementFactory::make(name)
+        .build()
+        .map_err(|_| EngineError::MissingElement {
+            element: name,
+            package: NEEDED
+                .iter()
+                .find(|(element, ..)| *element == name)
+                .map_or("gstreamer1.0-plugins-base", |(_, package, _)| package),
+        })
+}
+
+/// Sets a property from its text. False: the element has no such property, or no such value of it, as other
+/// versions of a plugin may.
+pub fn set(element: &gst::Element, property: &str, value: &str) -> bool {
+    element
+        .find_property(property)
+        .and_then(|spec| glib::Value::deserialize_with_pspec(value, &spec).ok())
+        .map(|value| element.set_property_from_value(property, &value))
+        .is_some()
+}

@@ -1,0 +1,219 @@
+//! The programme's sound as one unbroken row of blocks. Pure: time comes in, samples go out.
+//!
+//! Sound is placed by its time; where none came in time, there is silence. A block is what the AAC encoder
+//! takes at once, so one block in is one AAC frame out.
+
+use crate::engine::format::CHANNELS;
+use crate::media::MediaTime;
+use std::time::Duration;
+
+/// Samples of one block and channel: an AAC-LC frame (ISO/IEC 14496-3, 4.5.1.1).
+pub const BLOCK: usize = 1_024;
+
+/// How long a block waits for its sound after its end: as long as a picture waits.
+const PATIENCE: Duration = Duration::from_millis(40);
+/// Timestamps within this of where the last samples ended are the same sound going on; what differs more is a
+/// jump. Capture clocks jitter by some milliseconds.
+const TOLERANCE: Duration = Duration::from_millis(8);
+/// Sound farther ahead than this is a source with a broken clock.
+const FARTHEST_AHEAD: Duration = Duration::from_secs(5);
+/// As for the picture: farther behind than this is skipped.
+const FORGIVEN: Duration = Duration::from_secs(2);
+
+#[derive(Debug)]
+pub struct AudioTrack {
+    rate: u32,
+    origin: MediaTime,
+    /// The first sample of the next block, counted from the origin.
+    next: i64,
+    /// Interleaved samples from `next` on.
+    ahead: Vec<f32>,
+    /// Where the source's next samples belong if its sound goes on.
+    expected: Option<i64>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Block {
+    /// Counted from the track's origin.
+    pub number: i64,
+    /// `BLOCK` samples of each channel, interleaved.
+    pub samples: Vec<f32>,
+}
+
+impl AudioTrack {
+    pub fn new(rate: u32, origin: MediaTime) -> Self {
+        AudioTrack {
+            rate,
+            origin,
+            next: 0,
+            ahead: Vec::new(),
+            expected: None,
+        }
+    }
+
+    /// Interleaved samples whose first is to be heard at `at`.
+    pub fn handle_samples(&mut self, at: MediaTime, samples: &[f32]) {
+        let count = (samples.len() / CHANNELS) as i64;
+        let stamped = self.position(at);
+        let tolerance = self.samples_in(TOLERANCE);
+        let position = match self.expected {
+            Some(expected) if (stamped - expected).abs() <= tolerance => expected,
+            _ => stamped,
+        };
+        self.expected = Some(position + count);
+        if position + count <= self.next || position - self.next > self.samples_in(FARTHEST_AHEAD) {
+            return;
+        }
+        let skipped = usize::try_from(self.next - position).unwrap_or(0) * CHANNELS;
+        let from = usize::try_from(position - self.next).unwrap_or(0) * CHANNELS;
+        // Shortens what overlaps (the source jumped back) and fills a hole with silence.
+        self.ahead.resize(from, 0.0);
+        self.ahead
+            .extend_from_slice(&samples[skipped..count as usize * CHANNELS]);
+    }
+
+    pub fn poll(&mut self, now: MediaTime) -> Option<Block> {
+        if now.since(self.time(self.next)) > FORGIVEN {
+            let block = BLOCK as i64;
+            let skipped = (self.position(now) - self.next).div_euclid(block) * block;
+            self.next += skipped;
+            let samples = usize::try_from(skipped).unwrap_or(0) * CHANNELS;
+            self.ahead.drain(..samples.min(self.ahead.len()));
+        }
+        let complete = self.ahead.len() >= BLOCK * CHANNELS && now >= self.time(self.next);
+        if !complete && now < self.deadline() {
+            return None;
+        }
+        if self.ahead.len() < BLOCK * CHANNELS {
+            self.ahead.resize(BLOCK * CHANNELS, 0.0);
+        }
+        let rest = self.ahead.split_off(BLOCK * CHANNELS);
+        let samples = std::mem::replace(&mut self.ahead, rest);
+        let number = self.next / BLOCK as i64;
+        self.next += BLOCK as i64;
+        Some(Block { number, samples })
+    }
+
+    /// When to poll again if nothing comes before.
+    pub fn poll_timeout(&self) -> MediaTime {
+        if self.ahead.len() >= BLOCK * CHANNELS {
+            self.time(self.next)
+        } else {
+            self.deadline()
+        }
+    }
+
+    fn deadline(&self) -> MediaTime {
+        self.time(self.next + BLOCK as i64) + PATIENCE
+    }
+
+    fn time(&self, position: i64) -> MediaTime {
+        let us = i128::from(position) * 1_000_000;
+        MediaTime(self.origin.0 + us.div_euclid(i128::from(self.rate)) as i64)
+    }
+
+    fn position(&self, at: MediaTime) -> i64 {
+        let samples = i128::from(at.0.saturating_sub(self.origin.0)) * i128::from(self.rate);
+        (samples + 500_000).div_euclid(1_000_000) as i64
+    }
+
+    fn samples_in(&self, duration: Duration) -> i64 {
+        (duration.as_micros() * u128::from(self.rate) / 1_000_000) as i64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const RATE: u32 = 48_000;
+
+    fn at(sample: i64) -> MediaTime {
+        MediaTime(5_000_000 + sample * 1_000_000 / i64::from(RATE))
+    }
+
+    fn stereo(values: impl Iterator<Item = i64>) -> Vec<f32> {
+        values.flat_map(|v| [v as f32, v as f32]).collect()
+    }
+
+    fn left(block: &Block) -> Vec<i64> {
+        block.samples.chunks(2).map(|s| s[0] as i64).collect()
+    }
+
+    #[test]
+    fn sound_that_is_there_goes_out_at_its_own_time() {
+        let mut track = AudioTrack::new(RATE, at(0));
+        track.handle_samples(at(0), &stereo(0..1_500));
+        assert_eq!(track.poll(MediaTime(at(0).0 - 1)), None);
+        let block = track.poll(at(0)).unwrap();
+        assert_eq!(block.number, 0);
+        assert_eq!(left(&block), (0..1_024).collect::<Vec<_>>());
+        assert_eq!(track.poll(at(2_048)), None);
+        assert_eq!(track.poll_timeout(), MediaTime(at(2_048).0 + 40_000));
+    }
+
+    #[test]
+    fn what_is_missing_is_silence() {
+        let mut track = AudioTrack::new(RATE, at(0));
+        track.handle_samples(at(1_000), &stereo(1..=24));
+        let block = track.poll(at(1_024)).unwrap();
+        assert_eq!(left(&block)[999..1_003], [0, 1, 2, 3]);
+        let silent = track.poll(track.poll_timeout()).unwrap();
+        assert!(silent.samples.iter().all(|s| *s == 0.0));
+    }
+
+    #[test]
+    fn jitter_of_timestamps_cuts_nothing() {
+        let mut track = AudioTrack::new(RATE, at(0));
+        for (n, jitter) in [0i64, 200, -200, 90].iter().enumerate() {
+            let n = n as i64 * 512;
+            track.handle_samples(at(n + jitter), &stereo(n..n + 512));
+        }
+        let heard: Vec<i64> = std::iter::from_fn(|| track.poll(at(2_048)))
+            .flat_map(|b| left(&b))
+            .collect();
+        assert_eq!(heard, (0..2_048).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_loop_that_starts_before_the_last_ends_replaces_its_tail() {
+        let mut track = AudioTrack::new(RATE, at(0));
+        track.handle_samples(at(0), &stereo(0..2_048));
+        track.handle_samples(at(500), &stereo(10_000..12_000));
+        let block = track.poll(at(0)).unwrap();
+        assert_eq!(left(&block)[498..502], [498, 499, 10_000, 10_001]);
+    }
+
+    #[test]
+    fn after_a_sleep_whole_blocks_are_skipped() {
+        let mut track = AudioTrack::new(RATE, at(0));
+        assert_eq!(track.poll(at(480_000)), None);
+        let block = track.poll(track.poll_timeout()).unwrap();
+        assert_eq!(block.number, 468);
+    }
+
+    proptest! {
+        #[test]
+        fn the_row_is_unbroken(
+            pieces in prop::collection::vec((0i64..96_000, 0i64..20_000, 1i64..4_000), 0..60),
+        ) {
+            let mut track = AudioTrack::new(RATE, at(0));
+            let mut pieces: Vec<_> = pieces.into_iter().map(|(p, d, n)| (p + d, p, n)).collect();
+            pieces.sort_unstable();
+            let mut pieces = pieces.into_iter().peekable();
+            let mut numbers = Vec::new();
+            for now in (0..120_000).step_by(240) {
+                while let Some((_, p, n)) = pieces.next_if(|(arrival, ..)| *arrival <= now) {
+                    track.handle_samples(at(p), &stereo(p..p + n));
+                }
+                while let Some(block) = track.poll(at(now)) {
+                    prop_assert_eq!(block.samples.len(), BLOCK * CHANNELS);
+                    numbers.push(block.number);
+                }
+            }
+            prop_assert!(numbers.iter().copied().eq(0..numbers.len() as i64));
+            prop_assert!(numbers.len() as i64 >= 115_000 / 1_024);
+        }
+    }
+}

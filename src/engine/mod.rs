@@ -1,0 +1,303 @@
+//! The engine: everything that names GStreamer, and nothing that names RTMP. `run` is `regia engine`: it is told
+//! what to do over its standard input, a socket, and answers with media units on the same.
+
+mod capture;
+mod clock;
+mod elements;
+mod encode;
+mod error;
+mod format;
+mod mix;
+mod out;
+mod stop;
+
+pub use error::EngineError;
+
+use crate::bridge::codec::{Decoder, ProtocolError};
+use crate::bridge::protocol::{Down, EngineEvent};
+use crate::config::EngineSpec;
+use crate::media::{AudioConfig, VideoConfig};
+use bytes::Bytes;
+use capture::{Capture, Feed};
+use clock::Clock;
+use encode::Encoder;
+use format::Format;
+use gstreamer as gst;
+use mix::Mix;
+use out::{Out, WriteError, Writer};
+use std::io::Read;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use stop::Stop;
+
+/// Units and events between the encoder and the socket; beyond, the encoder is held back.
+const OUT_QUEUE: usize = 512;
+/// Frames and pieces of sound between the sources and the mix.
+const INPUT_QUEUE: usize = 64;
+/// How long the encoders may take to give out what they hold at the end.
+const DRAIN_LIMIT: Duration = Duration::from_millis(1_200);
+/// How long the end may take when nobody listens any more: drivers can hang.
+const END_LIMIT: Duration = Duration::from_millis(700);
+
+/// What can happen to the running engine.
+enum Control {
+    Down(Down),
+    /// The director closed the socket, or died.
+    DirectorGone,
+    /// What the director says can't be understood.
+    Garbled(ProtocolError),
+    EncoderFailed(String),
+    Terminate,
+}
+
+/// Runs the engine until it is told to stop, the director is gone, or it fails. Afterwards the process should
+/// end at once: threads that hang in drivers are left to that.
+pub fn run() -> Result<(), EngineError> {
+    let socket = std::io::stdin()
+        .as_fd()
+        .try_clone_to_owned()
+        .map(UnixStream::from)
+        .map_err(EngineError::NoSocket)?;
+    // Writing to what is not a socket would say so only at the first unit.
+    socket.peer_addr().map_err(EngineError::NoSocket)?;
+    let mut commands = Commands {
+        socket: socket.try_clone().map_err(EngineError::NoSocket)?,
+        decoder: Decoder::new(),
+    };
+    let spec = match commands.next()? {
+        Some(Down::Start { spec, .. }) => *spec,
+        Some(_) => return Err(EngineError::NotStarted),
+        None => return Err(EngineError::NoStart),
+    };
+    let (control, controls) = mpsc::channel();
+    read_commands(commands, control.clone())?;
+    watch_signals(control.clone())?;
+    let (out, writer) = start_writer(socket, &spec)?;
+    let result = gst::init()
+        .map_err(|e| EngineError::Gstreamer(e.to_string()))
+        .and_then(|()| Engine::start(&spec, &out, control))
+        .and_then(|engine| engine.serve(&controls));
+    if let Err(error) = &result {
+        // The writer may be gone too; then standard error has the text.
+        let text = error.to_string();
+        let _ = out.send(Out::Event(EngineEvent::Fatal { text }));
+    }
+    let _ = out.send(Out::End);
+    drop(writer.join());
+    result
+}
+
+/// A programme on air, from sources to encoder.
+struct Engine {
+    encoder: Encoder,
+    stop: Stop,
+    out: SyncSender<Out>,
+}
+
+impl Engine {
+    fn start(
+        spec: &EngineSpec,
+        out: &SyncSender<Out>,
+        control: Sender<Control>,
+    ) -> Result<Self, EngineError> {
+        let roles = mix::scene::roles(spec).ok_or(EngineError::NoSource)?;
+        let clock = Clock::start();
+        let format = Format::of(&spec.programme);
+        let stop = Stop::default();
+        let (inputs, mix_inputs) = mpsc::sync_channel(INPUT_QUEUE);
+        let wanted: Vec<usize> = if roles.picture == roles.sound {
+            vec![roles.picture]
+        } else {
+            vec![roles.picture, roles.sound]
+        };
+        // Sources first: while they start, the encoder is tried.
+        for index in wanted {
+            let source = spec.sources[index].clone();
+            let capture = Capture {
+                feed: Feed {
+                    inputs: inputs.clone(),
+                    picture: index == roles.picture,
+                    sound: index == roles.sound,
+                },
+                format: format.clone(),
+                clock: clock.clone(),
+                stop: stop.clone(),
+                out: out.clone(),
+                source,
+            };
+            let name = format!("source {}", capture.source.id);
+            spawn(&name, move || capture.run())?;
+        }
+        drop(inputs);
+        let (candidate, tried) = encode::trial::choose(&spec.programme)?;
+        send(
+            out,
+            EngineEvent::Encoder {
+                name: candidate.factory.into(),
+                tried,
+            },
+        );
+        let picture = &spec.sources[roles.picture];
+        let (slate, trouble) = capture::slate(picture, &format);
+        if let Some(text) = trouble {
+            tracing::warn!(source = picture.id, "its slate: {text}");
+        }
+        let failed = move |text| {
+            // Nobody waits any more: the engine is ending.
+            let _ = control.send(Control::EncoderFailed(text));
+        };
+        let (encoder, input) = Encoder::start(&spec.programme, candidate, &clock, out, failed)?;
+        let mix = Mix {
+            clock,
+            format,
+            slate,
+            inputs: mix_inputs,
+            encoder: input,
+        };
+        spawn("mix", move || mix.run())?;
+        Ok(Engine {
+            encoder,
+            stop,
+            out: out.clone(),
+        })
+    }
+
+    /// Obeys until the end.
+    fn serve(self, controls: &Receiver<Control>) -> Result<(), EngineError> {
+        loop {
+            match controls.recv() {
+                Ok(Control::Down(Down::SetBitrate { kbps })) => {
+                    if self.encoder.set_bitrate(kbps) {
+                        send(&self.out, EngineEvent::Bitrate { kbps });
+                    } else {
+                        tracing::warn!(kbps, "this encoder can't change its bitrate in flight");
+                    }
+                }
+                Ok(Control::Down(Down::Start { .. })) => return Err(EngineError::NotStarted),
+                Ok(Control::Down(Down::Stop) | Control::Terminate) => {
+                    self.stop.set();
+                    self.encoder.drain(DRAIN_LIMIT);
+                    return Ok(());
+                }
+                Ok(Control::DirectorGone) | Err(_) => {
+                    self.stop.set();
+                    return Ok(());
+                }
+                Ok(Control::Garbled(error)) => return Err(error.into()),
+                Ok(Control::EncoderFailed(text)) => return Err(EngineError::Encoder(text)),
+            }
+        }
+    }
+}
+
+fn send(out: &SyncSender<Out>, event: EngineEvent) {
+    // A writer that is gone means that the director is; the command reader says so.
+    let _ = out.send(Out::Event(event));
+}
+
+fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, EngineError> {
+    std::thread::Builder::new()
+        .name(name.into())
+        .spawn(body)
+        .map_err(EngineError::Thread)
+}
+
+/// The reading side of the socket.
+struct Commands {
+    socket: UnixStream,
+    decoder: Decoder<Down>,
+}
+
+impl Commands {
+    /// None: the director is gone.
+    fn next(&mut self) -> Result<Option<Down>, ProtocolError> {
+        let mut buffer = [0; 4096];
+        loop {
+            if let Some(down) = self.decoder.next_message()? {
+                return Ok(Some(down));
+            }
+            match self.socket.read(&mut buffer) {
+                Ok(0) => return Ok(None),
+                Ok(read) => self.decoder.push(&buffer[..read]),
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(_) => return Ok(None),
+            }
+        }
+    }
+}
+
+/// Passes on commands until the director is gone; then gives the engine a moment to end, and ends it.
+fn read_commands(mut commands: Commands, control: Sender<Control>) -> Result<(), EngineError> {
+    spawn("commands", move || {
+        loop {
+            let what = match commands.next() {
+                Ok(Some(down)) => Control::Down(down),
+                Ok(None) => Control::DirectorGone,
+                Err(error) => Control::Garbled(error),
+            };
+            let last = !matches!(what, Control::Down(_));
+            if control.send(what).is_err() {
+                return;
+            }
+            if last {
+                std::thread::sleep(END_LIMIT);
+                std::process::exit(1);
+            }
+        }
+    })
+    .map(|_| ())
+}
+
+/// SIGTERM ends the engine as a stop does.
+fn watch_signals(control: Sender<Control>) -> Result<(), EngineError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build()
+        .map_err(EngineError::Thread)?;
+    let mut terminate = {
+        let _inside = runtime.enter();
+        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
+            .map_err(EngineError::Thread)?
+    };
+    spawn("signals", move || {
+        if runtime.block_on(terminate.recv()).is_some() {
+            // Nobody waits any more: the engine is ending already.
+            let _ = control.send(Control::Terminate);
+        }
+    })
+    .map(|_| ())
+}
+
+fn start_writer(
+    socket: UnixStream,
+    spec: &EngineSpec,
+) -> Result<(SyncSender<Out>, JoinHandle<()>), EngineError> {
+    let programme = &spec.programme;
+    let video = VideoConfig {
+        avcc: Bytes::new(),
+        width: programme.width,
+        height: programme.height,
+        fps: programme.fps,
+        bitrate_kbps: programme.video.bitrate_kbps,
+    };
+    let audio = AudioConfig {
+        asc: Bytes::new(),
+        sample_rate: programme.audio.sample_rate,
+        channels: format::CHANNELS as u8,
+        bitrate_kbps: programme.audio.bitrate_kbps,
+    };
+    let (out, outs) = mpsc::sync_channel(OUT_QUEUE);
+    let handle = spawn("out", move || {
+        let written = Writer::new(socket, video, audio).and_then(|writer| writer.run(&outs));
+        match written {
+            Ok(()) => {}
+            // The director is gone: the command reader notices the same and ends the engine.
+            Err(WriteError::Socket(_)) => {}
+            Err(error) => tracing::error!("{error}"),
+        }
+    })?;
+    Ok((out, handle))
+}

@@ -1,0 +1,3 @@
+//! The API that panel, CLI and scripts use. In this version it is served on the Unix socket in the state directory.
+
+pub mod api;

@@ -1,0 +1,134 @@
+//! The copy recording: the exact encoded programme, bit for bit, as FLV. It reads the window with a cursor of its own, so
+//! no uplink trouble reaches it. Shell.
+
+use crate::media::{MediaTime, StreamConfig, Track};
+use crate::rtmp::TagKind;
+use crate::rtmp::amf0::{self, Amf0Value};
+use crate::rtmp::flv;
+use crate::rtmp::flv_file;
+use crate::window::{Cursor, Feed};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tokio::fs::File;
+use tokio::io::AsyncWriteExt;
+use tokio::sync::watch;
+
+/// Written at once; a second or so of programme. A crash loses no more than this.
+const WRITE_AT: usize = 512 * 1024;
+
+#[derive(Debug, thiserror::Error)]
+#[error("recording {}: {error}", path.display())]
+pub struct RecordingError {
+    pub path: PathBuf,
+    pub error: io::Error,
+}
+
+/// The file of a recording that starts now.
+pub fn file_name(id: &str, now: jiff::Timestamp) -> String {
+    format!("{id}-{}.flv", now.strftime("%Y%m%dT%H%M%SZ"))
+}
+
+/// Writes everything from `from` up to and with the unit that `stop` names. `base` becomes timestamp 0.
+pub async fn record(
+    path: &Path,
+    mut feed: Feed,
+    from: Cursor,
+    base: MediaTime,
+    mut stop: watch::Receiver<Option<u64>>,
+) -> Result<(), RecordingError> {
+    let failed = |error| RecordingError {
+        path: path.to_owned(),
+        error,
+    };
+    let mut file = File::create_new(path).await.map_err(failed)?;
+    let mut writer = Writer {
+        cursor: from,
+        base,
+        config: None,
+        out: Vec::new(),
+    };
+    flv_file::write_header(&mut writer.out);
+    loop {
+        let until = *stop.borrow_and_update();
+        let ended = writer.take(until);
+        if ended || writer.out.len() >= WRITE_AT {
+            file.write_all(&writer.out).await.map_err(failed)?;
+            writer.out.clear();
+        }
+        if ended {
+            return file.sync_all().await.map_err(failed);
+        }
+        tokio::select! {
+            () = feed.changed() => {}
+            changed = stop.changed() => if changed.is_err() {
+                // The session is gone without a stop: what there is belongs on the disk.
+                file.write_all(&writer.out).await.map_err(failed)?;
+                return file.sync_all().await.map_err(failed);
+            },
+        }
+    }
+}
+
+struct Writer {
+    cursor: Cursor,
+    base: MediaTime,
+    config: Option<Arc<StreamConfig>>,
+    out: Vec<u8>,
+}
+
+impl Writer {
+    /// Takes every unit that is there, up to `until`. True when that one has been taken.
+    fn take(&mut self, until: Option<u64>) -> bool {
+        loop {
+            if until.is_some_and(|until| self.cursor.seq() >= until) {
+                return true;
+            }
+            let Some(entry) = self.cursor.advance() else {
+                return false;
+            };
+            let time = |at: MediaTime| MediaTime(at.0 - self.base.0).round_millis().max(0);
+            let (dts, pts) = (time(entry.unit.dts), time(entry.unit.pts));
+            if !self
+                .config
+                .as_ref()
+                .is_some_and(|config| Arc::ptr_eq(config, &entry.config))
+            {
+                let config = Arc::clone(&entry.config);
+                let metadata =
+                    amf0::encode(&[Amf0Value::string("onMetaData"), flv::metadata(&config)]);
+                tag(TagKind::Script, dts, &metadata, &mut self.out);
+                tag(
+                    TagKind::Video,
+                    dts,
+                    &flv::video_sequence_header(&config.video),
+                    &mut self.out,
+                );
+                tag(
+                    TagKind::Audio,
+                    dts,
+                    &flv::audio_sequence_header(&config.audio),
+                    &mut self.out,
+                );
+                self.config = Some(config);
+            }
+            let kind = match entry.unit.track {
+                Track::Video => TagKind::Video,
+                Track::Audio => TagKind::Audio,
+            };
+            tag(
+                kind,
+                dts,
+                &flv::unit_body(&entry.unit, pts - dts),
+                &mut self.out,
+            );
+        }
+    }
+}
+
+fn tag(kind: TagKind, time_ms: i64, body: &[u8], out: &mut Vec<u8>) {
+    if let Err(error) = flv_file::write_tag(kind, time_ms.unsigned_abs(), body, out) {
+        // An access unit of 16 MiB: no encoder of ours makes one.
+        tracing::error!(%error, "a unit does not fit into the recording");
+    }
+}

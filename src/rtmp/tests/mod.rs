@@ -1,0 +1,6 @@
+//! Sessions joined in memory, over bytes split anywhere, and peers that do what HAZARDS.md tells of.
+
+mod hazards;
+mod mutations;
+mod sessions;
+mod support;
