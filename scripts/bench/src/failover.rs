@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 const PORT: u16 = 1935;
 const START: Duration = Duration::from_secs(30);
+const GOP: Duration = Duration::from_secs(2);
 const BEFORE_FAULT: Duration = Duration::from_secs(8);
 /// Whoever is not back by then does not come back by himself.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -89,7 +90,7 @@ pub fn run(bench: &Bench) -> String {
                 .filter(|(p, _)| bench.wants(p))
             {
                 let work = dir.path().join(format!("{fault:?}-{peer}-{round}"));
-                if let Some(result) = measure(bench, peer, fault, &work, &source) {
+                if let Some(result) = measure(bench, peer, fault, round, &work, &source) {
                     eprintln!(
                         "{fault:?} {peer} round {round}: keyframe after {:?}, {} lost, {} repeated",
                         result.keyframe_after, result.lost, result.repeated
@@ -181,7 +182,14 @@ impl Publisher {
     }
 }
 
-fn measure(bench: &Bench, peer: &str, fault: Fault, work: &Path, source: &Path) -> Option<Sample> {
+fn measure(
+    bench: &Bench,
+    peer: &str,
+    fault: Fault,
+    round: usize,
+    work: &Path,
+    source: &Path,
+) -> Option<Sample> {
     let lab = match Lab::new() {
         Ok(lab) => lab,
         Err(why) => {
@@ -212,7 +220,9 @@ fn measure(bench: &Bench, peer: &str, fault: Fault, work: &Path, source: &Path) 
         complain(peer, "nothing arrived", publisher.process());
         return None;
     }
-    std::thread::sleep(BEFORE_FAULT);
+    // Another place in the GOP each round: right before a keyframe is kinder to who waits for one.
+    let phase = GOP.mul_f64((round - 1) as f64 * 0.37 % 1.0);
+    std::thread::sleep(BEFORE_FAULT + phase);
     let since = happen(fault, &lab, &mut ingests[0]);
     // What had arrived before that moment does not count.
     watch.poll();
