@@ -9,9 +9,11 @@ mod error;
 mod format;
 mod mix;
 mod out;
+mod probe;
 mod stop;
 
 pub use error::EngineError;
+pub use probe::{Device, EngineProbe, MissingElement, probe};
 
 use crate::bridge::codec::{Decoder, ProtocolError};
 use crate::bridge::protocol::{Down, EngineEvent};
@@ -23,8 +25,9 @@ use clock::Clock;
 use encode::Encoder;
 use format::Format;
 use gstreamer as gst;
-use mix::Mix;
+use mix::{Input, Mix};
 use out::{Out, WriteError, Writer};
+use std::cell::Cell;
 use std::io::Read;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
@@ -95,6 +98,8 @@ struct Engine {
     encoder: Encoder,
     stop: Stop,
     out: SyncSender<Out>,
+    /// Keeps the mix going when its sources have ended: the slate is a programme too.
+    _inputs: SyncSender<Input>,
 }
 
 impl Engine {
@@ -126,12 +131,12 @@ impl Engine {
                 clock: clock.clone(),
                 stop: stop.clone(),
                 out: out.clone(),
+                live: Cell::new(false),
                 source,
             };
             let name = format!("source {}", capture.source.id);
             spawn(&name, move || capture.run())?;
         }
-        drop(inputs);
         let (candidate, tried) = encode::trial::choose(&spec.programme)?;
         send(
             out,
@@ -162,6 +167,7 @@ impl Engine {
             encoder,
             stop,
             out: out.clone(),
+            _inputs: inputs,
         })
     }
 

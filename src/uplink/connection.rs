@@ -43,6 +43,8 @@ pub struct Setup {
     pub tls: Option<Arc<ClientConfig>>,
     pub publisher: PublisherSettings,
     pub feed: Feed,
+    /// The last unit to deliver, once the broadcast is to end: then it ends in RTMP's words.
+    pub stop: watch::Receiver<Option<u64>>,
     pub hold: Duration,
     pub delay: Duration,
     pub catch_up: f64,
@@ -56,15 +58,6 @@ pub struct Start {
     /// Programme time that gets the timestamp `timestamp_ms`.
     pub base: MediaTime,
     pub timestamp_ms: u64,
-}
-
-#[derive(Debug)]
-pub enum Command {
-    Publish(Box<Start>),
-    /// Deliver everything up to and with this unit, then end the broadcast in RTMP's words.
-    Finish {
-        until: u64,
-    },
 }
 
 #[derive(Debug)]
@@ -107,12 +100,12 @@ pub type Events = mpsc::Sender<(ConnectionId, Event)>;
 pub async fn run(
     id: ConnectionId,
     setup: Setup,
-    commands: mpsc::Receiver<Command>,
+    starts: mpsc::Receiver<Start>,
     progress: watch::Sender<Progress>,
     events: Events,
 ) {
     let end = match Connection::open(setup, progress, id, events.clone()).await {
-        Ok(mut connection) => connection.drive(commands).await,
+        Ok(mut connection) => connection.drive(starts).await,
         Err(error) => Err(error),
     };
     let event = match end {
@@ -154,8 +147,6 @@ struct Live {
     pace: Pace,
     in_flight: InFlight,
     unread: InFlight,
-    /// Finish behind this unit.
-    until: Option<u64>,
     shed: Shed,
 }
 
@@ -235,10 +226,7 @@ impl Connection {
     }
 
     /// From standby to the end. `Ok` holds the last event of an end that is no failure.
-    async fn drive(
-        &mut self,
-        mut commands: mpsc::Receiver<Command>,
-    ) -> Result<Event, ConnectionError> {
+    async fn drive(&mut self, mut starts: mpsc::Receiver<Start>) -> Result<Event, ConnectionError> {
         let mut read_ready = false;
         loop {
             if std::mem::take(&mut read_ready)
@@ -269,8 +257,10 @@ impl Connection {
                 ready = self.socket.readable() => { ready.map_err(ConnectionError::Io)?; read_ready = true; }
                 ready = self.socket.writable(), if has_out => ready.map_err(ConnectionError::Io)?,
                 () = self.setup.feed.changed(), if wants_units => {}
-                command = commands.recv() => match command {
-                    Some(command) => self.obey(command)?,
+                // Only to look at it again.
+                Ok(()) = self.setup.stop.changed() => {}
+                start = starts.recv() => match start {
+                    Some(start) => self.publish(start)?,
                     // The lane is gone: so are we.
                     None => return Ok(Event::Finished),
                 },
@@ -279,31 +269,20 @@ impl Connection {
         }
     }
 
-    fn obey(&mut self, command: Command) -> Result<(), ConnectionError> {
-        match command {
-            Command::Publish(start) => {
-                self.phase = Phase::Publish;
-                self.live = Some(Live {
-                    cursor: start.from,
-                    config: None,
-                    base: start.base,
-                    timestamp_ms: start.timestamp_ms,
-                    pace: Pace::new(self.setup.catch_up),
-                    in_flight: InFlight::default(),
-                    unread: InFlight::default(),
-                    until: None,
-                    shed: Shed::default(),
-                });
-                self.publisher.publish();
-                self.seal_control()
-            }
-            Command::Finish { until } => {
-                if let Some(live) = &mut self.live {
-                    live.until = Some(until);
-                }
-                Ok(())
-            }
-        }
+    fn publish(&mut self, start: Start) -> Result<(), ConnectionError> {
+        self.phase = Phase::Publish;
+        self.live = Some(Live {
+            cursor: start.from,
+            config: None,
+            base: start.base,
+            timestamp_ms: start.timestamp_ms,
+            pace: Pace::new(self.setup.catch_up),
+            in_flight: InFlight::default(),
+            unread: InFlight::default(),
+            shed: Shed::default(),
+        });
+        self.publisher.publish();
+        self.seal_control()
     }
 
     /// Seals units while the socket keeps up and the pace allows.
@@ -323,10 +302,17 @@ impl Connection {
             }
             let dropped = shed(&mut live.cursor, time - self.setup.hold - self.setup.delay);
             live.shed.add(dropped);
-            if live.until.is_some_and(|until| live.cursor.seq() >= until) {
+            let entry = live.cursor.peek();
+            // Looked at after the unit: the session names the last unit before it lets a later one in.
+            if self
+                .setup
+                .stop
+                .borrow()
+                .is_some_and(|until| live.cursor.seq() >= until)
+            {
                 return Ok(Next::Drained);
             }
-            let Some(entry) = live.cursor.peek() else {
+            let Some(entry) = entry else {
                 return Ok(Next::Unit);
             };
             let due = entry.unit.dts + self.setup.delay;

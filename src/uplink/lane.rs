@@ -4,7 +4,7 @@
 //! A destination has one lane, or two with `mode = "both"`.
 
 use super::carrier::Carriers;
-use super::connection::{self, Command, Event, Progress, Setup, Start};
+use super::connection::{self, Event, Progress, Setup, Start};
 use super::dial::Way;
 use super::error::ConnectionError;
 use super::failover::{Action, ConnectionId, Failover, Failure, Input, Path, PathIndex};
@@ -101,7 +101,7 @@ pub async fn run(
     status: Arc<watch::Sender<LaneStatus>>,
 ) {
     let (events, mut inbox) = mpsc::channel(64);
-    let mut lane = Lane::new(setup, events, status);
+    let mut lane = Lane::new(setup, stop.clone(), events, status);
     lane.carry_out(Instant::now());
     let mut carriers = lane.setup.carriers.clone();
     carriers.mark_changed();
@@ -112,8 +112,9 @@ pub async fn run(
             Some((id, event)) = inbox.recv() => lane.hear(Instant::now(), id, event),
             Ok(()) = carriers.changed() => lane.note_carriers(Instant::now(), &carriers.borrow_and_update().clone()),
             Ok(()) = stop.changed() => {
-                let until = *stop.borrow_and_update();
-                lane.stop(Instant::now(), until);
+                if stop.borrow_and_update().is_some() {
+                    lane.stop(Instant::now());
+                }
             }
             _ = tick.tick() => lane.tick(Instant::now()),
             () = sleep_until(timeout.unwrap_or_else(Instant::now).into()), if timeout.is_some() => {
@@ -130,7 +131,7 @@ pub async fn run(
 /// A connection's task; dropping it resets the connection.
 struct Handle {
     path: PathIndex,
-    commands: mpsc::Sender<Command>,
+    starts: mpsc::Sender<Start>,
     progress: watch::Receiver<Progress>,
     task: JoinHandle<()>,
 }
@@ -150,7 +151,8 @@ struct Lane {
     authenticated: BTreeMap<usize, PublisherSettings>,
     position: Position,
     /// Up to which unit, and until when it is tried.
-    stopping: Option<(u64, Instant)>,
+    stop: watch::Receiver<Option<u64>>,
+    drain_until: Option<Instant>,
     ended: bool,
     published: u32,
     status: LaneStatus,
@@ -167,6 +169,7 @@ struct Lane {
 impl Lane {
     fn new(
         setup: LaneSetup,
+        stop: watch::Receiver<Option<u64>>,
         events: connection::Events,
         sender: Arc<watch::Sender<LaneStatus>>,
     ) -> Self {
@@ -181,7 +184,8 @@ impl Lane {
             events,
             authenticated: BTreeMap::new(),
             position: Position::new(setup.start.clone()),
-            stopping: None,
+            stop,
+            drain_until: None,
             ended: false,
             published: 0,
             status: LaneStatus {
@@ -226,11 +230,12 @@ impl Lane {
             tls: self.setup.tls.clone().filter(|_| route.server.tls),
             publisher,
             feed: self.setup.feed.clone(),
+            stop: self.stop.clone(),
             hold: self.setup.hold,
             delay: self.setup.delay,
             catch_up: self.setup.catch_up,
         };
-        let (commands, inbox) = mpsc::channel(4);
+        let (starts, inbox) = mpsc::channel(1);
         let (sender, progress) = watch::channel(Progress::default());
         let task = tokio::spawn(connection::run(
             id,
@@ -243,7 +248,7 @@ impl Lane {
             id,
             Handle {
                 path,
-                commands,
+                starts,
                 progress,
                 task,
             },
@@ -281,11 +286,8 @@ impl Lane {
             base,
             timestamp_ms,
         };
-        // The channel holds more commands than a connection is ever sent.
-        let _ = handle.commands.try_send(Command::Publish(Box::new(start)));
-        if let Some((until, _)) = self.stopping {
-            let _ = handle.commands.try_send(Command::Finish { until });
-        }
+        // A connection is asked to publish once: the channel has room.
+        let _ = handle.starts.try_send(start);
     }
 
     /// What connections that exist have done since; a connection that goes has been noted before.
@@ -457,18 +459,12 @@ impl Lane {
         }
     }
 
-    fn stop(&mut self, now: Instant, until: Option<u64>) {
-        let Some(until) = until else { return };
+    /// The connections have heard of the stop themselves; what is left is to look for a way out no longer than it is worth.
+    fn stop(&mut self, now: Instant) {
         // Undelivered media older than the hold would be shed anyway: nothing is gained by trying longer.
-        self.stopping = Some((until, now + self.setup.hold + self.setup.delay));
+        self.drain_until = Some(now + self.setup.hold + self.setup.delay);
         self.failover.handle(now, Input::Draining);
-        let Some((id, _)) = self.failover.on_air() else {
-            self.ended = self.published == 0;
-            return;
-        };
-        if let Some(handle) = self.connections.get(&id) {
-            let _ = handle.commands.try_send(Command::Finish { until });
-        }
+        self.ended = self.published == 0;
     }
 
     fn tick(&mut self, now: Instant) {
@@ -477,7 +473,7 @@ impl Lane {
             let horizon = self.horizon(now);
             self.position.forget(horizon);
         }
-        if let Some((_, deadline)) = self.stopping
+        if let Some(deadline) = self.drain_until
             && now >= deadline
         {
             let reached = self.position.acknowledged().or(self.position.resume_time());
@@ -560,7 +556,9 @@ impl Lane {
     }
 
     fn steer(&mut self, now: Instant, sample: Sample) {
-        let Some(steer) = &mut self.setup.steer else { return };
+        let Some(steer) = &mut self.setup.steer else {
+            return;
+        };
         // A way that carries nothing at all is an outage, for the failover; a narrow one carries something at every tick.
         let progress = self.steered_bytes != Some(sample.acknowledged_bytes);
         self.steered_bytes = Some(sample.acknowledged_bytes);

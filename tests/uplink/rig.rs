@@ -23,7 +23,9 @@ const CLIP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/media/bigbuckbunn
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 pub fn alone() -> MutexGuard<'static, ()> {
-    ONE_AT_A_TIME.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    ONE_AT_A_TIME
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 /// What to put on air, and how.
@@ -35,7 +37,10 @@ pub struct Plan {
 
 impl Plan {
     pub fn new() -> Self {
-        let dir = tempfile::Builder::new().prefix("regia-uplink-").tempdir().expect("a temporary directory");
+        let dir = tempfile::Builder::new()
+            .prefix("regia-uplink-")
+            .tempdir()
+            .expect("a temporary directory");
         let copies = dir.path().join("copies");
         std::fs::create_dir(&copies).expect("a fresh directory is writable");
         let text = format!(
@@ -44,7 +49,11 @@ impl Plan {
              [[source]]\nid = \"clip\"\nkind = \"file\"\npath = {CLIP:?}\nloop = true\n\
              [[recording]]\nid = \"truth\"\nkind = \"copy\"\npath = {copies:?}\n"
         );
-        Plan { dir, netns: None, text }
+        Plan {
+            dir,
+            netns: None,
+            text,
+        }
     }
 
     /// Runs in the lab's box, with an uplink over each of its interfaces.
@@ -52,7 +61,10 @@ impl Plan {
         self.netns = Some(lab.box_ns());
         for (id, side) in [("fibre", Side::A), ("lte", Side::B)] {
             let interface = lab.interface(side);
-            let _ = writeln!(self.text, "[[uplink]]\nid = {id:?}\ninterface = {interface:?}");
+            let _ = writeln!(
+                self.text,
+                "[[uplink]]\nid = {id:?}\ninterface = {interface:?}"
+            );
         }
         self
     }
@@ -64,7 +76,10 @@ impl Plan {
 
     /// A destination to `server` with further lines of its table.
     pub fn destination(mut self, id: &str, server: &str, lines: &str) -> Self {
-        let _ = writeln!(self.text, "[[destination]]\nid = {id:?}\nserver = {server:?}\nkey = \"key\"\n{lines}");
+        let _ = writeln!(
+            self.text,
+            "[[destination]]\nid = {id:?}\nserver = {server:?}\nkey = \"key\"\n{lines}"
+        );
         self
     }
 
@@ -75,7 +90,9 @@ impl Plan {
     /// Nginx on an address of the lab's.
     pub fn lab_nginx(&self, lab: &Lab, number: usize) -> NginxSetup {
         let address = SocketAddr::new(IpAddr::V4(lab.ingests()[number]), 1935);
-        self.nginx(&format!("ingest{number}")).rtmp(address).netns(&lab.ingest_ns())
+        self.nginx(&format!("ingest{number}"))
+            .rtmp(address)
+            .netns(&lab.ingest_ns())
     }
 
     pub fn start(self) -> OnAir {
@@ -83,7 +100,11 @@ impl Plan {
         if let Some(netns) = &self.netns {
             setup = setup.netns(netns);
         }
-        OnAir { regia: setup.env("REGIA_LOG", "debug").start(), copies: self.dir.path().join("copies"), _dir: self.dir }
+        OnAir {
+            regia: setup.env("REGIA_LOG", "debug").start(),
+            copies: self.dir.path().join("copies"),
+            _dir: self.dir,
+        }
     }
 }
 
@@ -96,24 +117,35 @@ pub struct OnAir {
 impl OnAir {
     /// Until the destination is on air and nothing of the start is left to catch up.
     pub fn settle(&mut self, id: &str) -> Value {
-        self.regia.wait_status("the destination on air and caught up", PATIENCE, |status| {
-            destination(status, id).is_some_and(|to| {
-                to["state"] == "on_air" && to["hold_used_s"].as_f64().is_some_and(|used| used < 1.0)
-            })
-        });
+        self.regia
+            .wait_status("the destination on air and caught up", PATIENCE, |status| {
+                destination(status, id).is_some_and(|to| {
+                    to["state"] == "on_air"
+                        && to["hold_used_s"].as_f64().is_some_and(|used| used < 1.0)
+                })
+            });
         std::thread::sleep(Duration::from_secs(3));
         self.status(id)
     }
 
     pub fn status(&mut self, id: &str) -> Value {
-        wait::must("the destination's status", PATIENCE, || self.regia.destination(id))
+        wait::must("the destination's status", PATIENCE, || {
+            self.regia.destination(id)
+        })
     }
 
     /// Ends the broadcast in order and compares its copy with what the ingests have.
     pub fn truth(&mut self, ingests: &mut [&mut Nginx]) -> (Truth, Recording, Vec<Recording>) {
         let ended = self.regia.terminate(PATIENCE * 2);
-        assert!(ended.success(), "regia ended with {ended}; its log:\n{}", self.regia.process.text());
-        let recorded: Vec<Recording> = ingests.iter_mut().flat_map(|nginx| nginx.finish()).collect();
+        assert!(
+            ended.success(),
+            "regia ended with {ended}; its log:\n{}",
+            self.regia.process.text()
+        );
+        let recorded: Vec<Recording> = ingests
+            .iter_mut()
+            .flat_map(|nginx| nginx.finish())
+            .collect();
         let copy = self.copy();
         let truth = truth::compare(&copy, &recorded);
         println!("{truth}");
@@ -123,12 +155,26 @@ impl OnAir {
     /// Everything of the copy is on some ingest, from its first unit to its last.
     pub fn assert_all_arrived(&mut self, ingests: &mut [&mut Nginx]) -> Truth {
         let (truth, _, _) = self.truth(ingests);
-        if truth.lost() > 0 || truth.video.before() + truth.video.after() + truth.audio.before() + truth.audio.after() > 0 {
+        if truth.lost() > 0
+            || truth.video.before()
+                + truth.video.after()
+                + truth.audio.before()
+                + truth.audio.after()
+                > 0
+        {
             println!("{}", self.regia.process.text());
         }
         truth.assert_nothing_lost();
-        assert_eq!((truth.video.before(), truth.video.after()), (0, 0), "video at the ends: {truth}");
-        assert_eq!((truth.audio.before(), truth.audio.after()), (0, 0), "audio at the ends: {truth}");
+        assert_eq!(
+            (truth.video.before(), truth.video.after()),
+            (0, 0),
+            "video at the ends: {truth}"
+        );
+        assert_eq!(
+            (truth.audio.before(), truth.audio.after()),
+            (0, 0),
+            "audio at the ends: {truth}"
+        );
         truth
     }
 
@@ -140,7 +186,10 @@ impl OnAir {
 }
 
 pub fn destination<'a>(status: &'a Value, id: &str) -> Option<&'a Value> {
-    status["destinations"].as_array()?.iter().find(|destination| destination["id"] == id)
+    status["destinations"]
+        .as_array()?
+        .iter()
+        .find(|destination| destination["id"] == id)
 }
 
 pub fn url(ingest: &std::net::Ipv4Addr) -> String {
@@ -148,6 +197,7 @@ pub fn url(ingest: &std::net::Ipv4Addr) -> String {
 }
 
 pub fn seconds(value: &Value, name: &str) -> f64 {
-    value[name].as_f64().unwrap_or_else(|| panic!("no {name} in {value}"))
+    value[name]
+        .as_f64()
+        .unwrap_or_else(|| panic!("no {name} in {value}"))
 }
-

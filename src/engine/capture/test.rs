@@ -27,7 +27,7 @@ fn play(capture: &Capture) -> Result<End, End> {
     let picture = TestPicture::new(layout);
     let pool = pool(&format.source_video_caps(), layout.size)?;
     let mut frame = format.fps.frame_at(capture.clock.now()) + 1;
-    capture.live();
+    capture.report_live();
     loop {
         let at = format.fps.frame_time(frame);
         let now = capture.clock.now();
