@@ -256,7 +256,8 @@ fn measure(
     })
 }
 
-/// Does it, and gives the moment from which the time counts.
+/// Does it, and gives the moment from which the time counts: when the change was asked for, which is a few milliseconds before
+/// it was made; of the ingest, when its port was open.
 fn happen(fault: Fault, lab: &Lab, primary: &mut Nginx) -> Instant {
     match fault {
         Fault::IngestKilled => {
@@ -264,20 +265,23 @@ fn happen(fault: Fault, lab: &Lab, primary: &mut Nginx) -> Instant {
             primary.start()
         }
         Fault::CarrierLost => {
+            let asked = Instant::now();
             lab.unplug(Side::A);
-            Instant::now()
+            asked
         }
         Fault::Blackhole => {
+            let asked = Instant::now();
             lab.blackhole(Side::A);
-            Instant::now()
+            asked
         }
         Fault::Outage => {
             // Both, so that nobody is helped by the other uplink.
             lab.blackhole(Side::A);
             lab.blackhole(Side::B);
             std::thread::sleep(OUTAGE);
+            let asked = Instant::now();
             lab.end_blackhole(Side::A);
-            Instant::now()
+            asked
         }
     }
 }
