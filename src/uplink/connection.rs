@@ -5,10 +5,11 @@
 //! a platform does not mistake a failover for the operator's stop.
 
 use super::dial::{Way, dial};
-use super::error::{ConnectionError, Phase};
+use super::error::ConnectionError;
 use super::failover::ConnectionId;
 use super::flow::{Pace, Shed, shed};
 use super::liveness::{Liveness, STALL_AFTER, Verdict};
+use super::position::MARGIN;
 use super::sockopt;
 use super::wire::{InFlight, Wire};
 use crate::config::IngestUrl;
@@ -105,7 +106,8 @@ pub async fn run(
     events: Events,
 ) {
     let end = match Connection::open(setup, progress, id, events.clone()).await {
-        Ok(mut connection) => connection.drive(starts).await,
+        Ok(Opened::Standby(mut connection)) => connection.drive(starts).await,
+        Ok(Opened::Ended(event)) => Ok(event),
         Err(error) => Err(error),
     };
     let event = match end {
@@ -138,6 +140,23 @@ struct Connection {
     events: Events,
 }
 
+/// How far the dial came.
+enum Opened {
+    Standby(Box<Connection>),
+    /// An end that is no failure: the server wants another `connect`.
+    Ended(Event),
+}
+
+/// How far a connection has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    TlsHandshake,
+    RtmpHandshake,
+    Standby,
+    Publish,
+    Broadcast,
+}
+
 /// A broadcast under way.
 struct Live {
     cursor: Cursor,
@@ -146,8 +165,21 @@ struct Live {
     timestamp_ms: u64,
     pace: Pace,
     in_flight: InFlight,
+    /// By plain RTMP bytes, for the peer's own acknowledgements.
     unread: InFlight,
+    read_by_peer: u64,
     shed: Shed,
+}
+
+impl Live {
+    /// How far the peer says it has read, no further than TCP knows it has (a server may overstate). What lies more than the
+    /// margin behind is of no use and is let go of, since a server may never acknowledge anything.
+    fn confirmed(&mut self, acknowledged: &Cursor) -> Option<Cursor> {
+        let newest = acknowledged.last()?.unit.dts;
+        self.unread.forget_before(newest - MARGIN);
+        self.unread
+            .acknowledged_within(self.read_by_peer, acknowledged.seq())
+    }
 }
 
 /// What the next unit waits for.
@@ -158,7 +190,9 @@ enum Next {
     Unit,
     /// Room in the socket.
     Room,
-    /// Nothing: the last one has been written.
+    /// There is none: the last one was written, and the peer has yet to acknowledge it.
+    Acknowledgement,
+    /// There is none: the last one was acknowledged.
     Drained,
 }
 
@@ -169,7 +203,7 @@ impl Connection {
         progress: watch::Sender<Progress>,
         id: ConnectionId,
         events: Events,
-    ) -> Result<Connection, ConnectionError> {
+    ) -> Result<Opened, ConnectionError> {
         let deadline = (Instant::now() + DIAL_TIMEOUT).into();
         let host = setup.server.host.clone();
         let no_answer = || ConnectionError::NoAnswer {
@@ -208,21 +242,28 @@ impl Connection {
             events,
         };
         connection.seal_control()?;
-        timeout_at(deadline, connection.connect())
-            .await
-            .map_err(|_| no_answer())??;
-        Ok(connection)
+        let connected = timeout_at(deadline, connection.connect());
+        Ok(match connected.await.map_err(|_| no_answer())?? {
+            Some(event) => Opened::Ended(event),
+            None => Opened::Standby(Box::new(connection)),
+        })
     }
 
-    async fn connect(&mut self) -> Result<(), ConnectionError> {
+    async fn connect(&mut self) -> Result<Option<Event>, ConnectionError> {
         while self.phase != Phase::Standby {
             self.flush()?;
+            let has_out = !self.out.is_empty();
             tokio::select! {
-                ready = self.socket.readable() => { ready.map_err(ConnectionError::Io)?; self.read().await?; }
-                ready = self.socket.writable(), if self.sent < self.out.len() => ready.map_err(ConnectionError::Io)?,
+                ready = self.socket.readable() => {
+                    ready.map_err(ConnectionError::Io)?;
+                    if let Some(event) = self.read().await? {
+                        return Ok(Some(event));
+                    }
+                }
+                ready = self.socket.writable(), if has_out => ready.map_err(ConnectionError::Io)?,
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     /// From standby to the end. `Ok` holds the last event of an end that is no failure.
@@ -247,8 +288,9 @@ impl Connection {
                 {
                     continue;
                 }
+                Next::Acknowledgement if self.all_acknowledged() => continue,
                 Next::At(at) => Some(at),
-                Next::Unit | Next::Room => None,
+                Next::Unit | Next::Room | Next::Acknowledgement => None,
             };
             let deadline = [at, sample_at].into_iter().flatten().min();
             let has_out = !self.out.is_empty();
@@ -269,6 +311,12 @@ impl Connection {
         }
     }
 
+    fn all_acknowledged(&self) -> bool {
+        self.live
+            .as_ref()
+            .is_some_and(|live| live.in_flight.is_empty())
+    }
+
     fn publish(&mut self, start: Start) -> Result<(), ConnectionError> {
         self.phase = Phase::Publish;
         self.live = Some(Live {
@@ -279,6 +327,7 @@ impl Connection {
             pace: Pace::new(self.setup.catch_up),
             in_flight: InFlight::default(),
             unread: InFlight::default(),
+            read_by_peer: 0,
             shed: Shed::default(),
         });
         self.publisher.publish();
@@ -310,7 +359,11 @@ impl Connection {
                 .borrow()
                 .is_some_and(|until| live.cursor.seq() >= until)
             {
-                return Ok(Next::Drained);
+                return Ok(if live.in_flight.is_empty() {
+                    Next::Drained
+                } else {
+                    Next::Acknowledgement
+                });
             }
             let Some(entry) = entry else {
                 return Ok(Next::Unit);
@@ -381,12 +434,12 @@ impl Connection {
         let mut buffer = [0u8; READ_BUFFER];
         loop {
             let n = match self.socket.try_read(&mut buffer) {
-                Ok(0) => return Err(ConnectionError::ClosedDuring { during: self.phase }),
+                Ok(0) => return Err(self.closed()),
                 Ok(n) => n,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
                 Err(error) if self.phase != Phase::Broadcast => {
                     tracing::debug!(%error, "the connection was reset");
-                    return Err(ConnectionError::ClosedDuring { during: self.phase });
+                    return Err(self.closed());
                 }
                 Err(error) => return Err(ConnectionError::Io(error)),
             };
@@ -409,8 +462,18 @@ impl Connection {
                 return Ok(event);
             }
             if !open {
-                return Err(ConnectionError::ClosedDuring { during: self.phase });
+                return Err(self.closed());
             }
+        }
+    }
+
+    /// What it means that the server closed now.
+    fn closed(&mut self) -> ConnectionError {
+        match self.phase {
+            Phase::TlsHandshake => ConnectionError::ClosedInTls {
+                host: self.setup.server.host.clone(),
+            },
+            _ => ConnectionError::Rtmp(self.publisher.handle_close()),
         }
     }
 
@@ -427,13 +490,8 @@ impl Connection {
                     self.tell(Event::Published).await;
                 }
                 PublisherEvent::Acknowledged { bytes } => {
-                    if let Some(cursor) = self
-                        .live
-                        .as_mut()
-                        .and_then(|live| live.unread.acknowledged(bytes))
-                    {
-                        self.progress
-                            .send_modify(|progress| progress.confirmed = Some(cursor));
+                    if let Some(live) = &mut self.live {
+                        live.read_by_peer = live.read_by_peer.max(bytes);
                     }
                 }
                 PublisherEvent::ReconnectRequested {
@@ -469,9 +527,13 @@ impl Connection {
         let waiting = unacknowledged > 0 || self.sent < self.out.len();
         if let Some(live) = &mut self.live {
             let newest = live.in_flight.acknowledged(acknowledged);
+            let confirmed = newest.as_ref().and_then(|newest| live.confirmed(newest));
             let round_trip = sockopt::round_trip(&self.socket).ok();
             self.progress.send_modify(|progress| {
-                progress.acknowledged = newest.or(progress.acknowledged.take());
+                if newest.is_some() {
+                    progress.acknowledged = newest;
+                    progress.confirmed = confirmed;
+                }
                 progress.written = Some(live.cursor.clone());
                 progress.acknowledged_bytes = acknowledged;
                 progress.round_trip = round_trip.unwrap_or(progress.round_trip);

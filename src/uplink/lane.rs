@@ -47,8 +47,9 @@ pub struct LaneSetup {
     pub tls: Option<Arc<ClientConfig>>,
     pub publisher: PublisherSettings,
     pub feed: Feed,
-    /// Before the session's first keyframe.
-    pub start: Cursor,
+    /// Before the keyframe to start with; None: the newest one. Taken by the first run: a cursor that is kept keeps all that
+    /// lies ahead of it in memory.
+    pub start: Option<Cursor>,
     /// The programme time of the session's start, for `Timeline::Continue`.
     pub base: MediaTime,
     pub hold: Duration,
@@ -157,10 +158,14 @@ struct Lane {
     published: u32,
     status: LaneStatus,
     sender: Arc<watch::Sender<LaneStatus>>,
+    /// What the publish that is under way would repeat.
+    attempt: Duration,
     /// Shed by connections that are gone.
     shed_before: Duration,
     rates: VecDeque<(Instant, u64)>,
     logged: Option<(String, Instant)>,
+    /// Acknowledged when the stall began.
+    stalled_bytes: Option<u64>,
     /// Acknowledged at the last tick.
     steered_bytes: Option<u64>,
     lost_at: Option<Instant>,
@@ -168,7 +173,7 @@ struct Lane {
 
 impl Lane {
     fn new(
-        setup: LaneSetup,
+        mut setup: LaneSetup,
         stop: watch::Receiver<Option<u64>>,
         events: connection::Events,
         sender: Arc<watch::Sender<LaneStatus>>,
@@ -178,12 +183,16 @@ impl Lane {
             .iter()
             .map(|route| route.path.clone())
             .collect();
+        let start = setup.start.take().unwrap_or_else(|| {
+            let view = setup.feed.view();
+            view.keyframe.unwrap_or(view.newest)
+        });
         Lane {
             failover: Failover::new(Instant::now(), paths, setup.hold),
             connections: HashMap::new(),
             events,
             authenticated: BTreeMap::new(),
-            position: Position::new(setup.start.clone()),
+            position: Position::new(start),
             stop,
             drain_until: None,
             ended: false,
@@ -193,9 +202,11 @@ impl Lane {
                 ..LaneStatus::default()
             },
             sender,
+            attempt: Duration::ZERO,
             shed_before: Duration::ZERO,
             rates: VecDeque::new(),
             logged: None,
+            stalled_bytes: None,
             steered_bytes: None,
             lost_at: None,
             setup,
@@ -270,7 +281,7 @@ impl Lane {
             ),
             Timeline::Restart => (begin.from.timeline_base().unwrap_or(self.setup.base), 0),
         };
-        self.status.replayed += begin.repeated;
+        self.attempt = begin.repeated;
         self.shed_before += begin.shed;
         if !begin.shed.is_zero() {
             warn!(
@@ -384,6 +395,7 @@ impl Lane {
             self.status.reconnects += 1;
         }
         self.published += 1;
+        self.status.replayed += std::mem::take(&mut self.attempt);
         self.status.error = None;
         self.logged = None;
         let outage = self
@@ -469,6 +481,7 @@ impl Lane {
 
     fn tick(&mut self, now: Instant) {
         self.note_progress();
+        self.revive(now);
         if self.failover.on_air().is_none() {
             let horizon = self.horizon(now);
             self.position.forget(horizon);
@@ -488,6 +501,28 @@ impl Lane {
         self.publish_status(now);
     }
 
+    /// A connection whose uplink lost its carrier for a moment never noticed a stall itself, so nobody but this tells that it
+    /// moves again.
+    fn revive(&mut self, now: Instant) {
+        let carrying = self
+            .failover
+            .on_air()
+            .and_then(|(id, _)| Some((id, self.connections.get(&id)?)));
+        let Some((id, bytes)) =
+            carrying.map(|(id, handle)| (id, handle.progress.borrow().acknowledged_bytes))
+        else {
+            return;
+        };
+        let moved = self.stalled_bytes.is_some_and(|stalled| bytes > stalled);
+        if !self.failover.is_stalled() {
+            self.stalled_bytes = None;
+        } else if moved {
+            self.failover.handle(now, Input::Progressed(id));
+        } else {
+            self.stalled_bytes = Some(bytes);
+        }
+    }
+
     fn publish_status(&mut self, now: Instant) {
         let on_air = self.failover.on_air();
         let stalled = self.failover.is_stalled();
@@ -500,9 +535,12 @@ impl Lane {
         };
         let time = self.setup.feed.time(now);
         let reached = self.position.acknowledged().or(self.position.resume_time());
-        let backlog = reached
-            .map_or(Duration::ZERO, |reached| time.since(reached))
-            .saturating_sub(self.setup.delay);
+        let backlog = match reached {
+            // What the engine has not made does not wait.
+            _ if self.position.has_all(self.setup.feed.view().newest.seq()) => Duration::ZERO,
+            Some(reached) => time.since(reached).saturating_sub(self.setup.delay),
+            None => Duration::ZERO,
+        };
         self.status.hold_used = backlog.min(self.setup.hold);
         self.status.shed = self.shed_before;
         self.status.standby = self
