@@ -93,8 +93,7 @@ impl Failover {
     /// Away from a metered uplink, to an ingest that does not hold our own live session.
     fn return_at(&self, current: PathIndex, to: PathIndex) -> Option<Instant> {
         let (here, there) = (&self.paths[current].path, &self.paths[to].path);
-        let better =
-            to < current && here.metered && !there.metered && here.ingest != there.ingest;
+        let better = to < current && here.metered && !there.metered && here.ingest != there.ingest;
         let since = self.paths[to].well_since.filter(|_| better)?;
         Some(since + RETURN_AFTER)
     }
