@@ -50,8 +50,8 @@ pub async fn record(
     };
     flv_file::write_header(&mut writer.out);
     loop {
-        let until = *stop.borrow_and_update();
-        let ended = writer.take(until);
+        stop.mark_unchanged();
+        let ended = writer.take(&stop);
         if ended || writer.out.len() >= WRITE_AT {
             file.write_all(&writer.out).await.map_err(failed)?;
             writer.out.clear();
@@ -79,10 +79,16 @@ struct Writer {
 
 impl Writer {
     /// Takes every unit that is there, up to `until`. True when that one has been taken.
-    fn take(&mut self, until: Option<u64>) -> bool {
+    fn take(&mut self, stop: &watch::Receiver<Option<u64>>) -> bool {
         loop {
-            if until.is_some_and(|until| self.cursor.seq() >= until) {
+            let before = self.cursor.seq();
+            let entry = self.cursor.peek();
+            // Looked at after the unit: the session names the last unit before it lets a later one in.
+            if stop.borrow().is_some_and(|until| before >= until) {
                 return true;
+            }
+            if entry.is_none() {
+                return false;
             }
             let Some(entry) = self.cursor.advance() else {
                 return false;

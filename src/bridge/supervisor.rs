@@ -158,7 +158,7 @@ impl Supervisor {
             }
         };
         if let Some(stderr) = child.stderr.take() {
-            tokio::spawn(log_lines(stderr).instrument(info_span!("engine", run)));
+            tokio::spawn(log_lines(stderr).in_current_span());
         }
         let pid = child.id();
         let end = if self.report(EngineOutput::Started { run, pid }).await {

@@ -2,7 +2,8 @@
 
 use super::desk::Event;
 use super::judge::report::Report;
-use super::rules::{Platform, Rules, SecondPublish};
+use super::platform::Platform;
+use super::rules::{Rules, SecondPublish};
 use super::server::{Misbehaviour, Patience, Rehearsal, Settings};
 use super::tls::Tls;
 use std::fmt::Display;
@@ -57,7 +58,7 @@ pub struct RehearseArgs {
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     pub tls_key: Option<PathBuf>,
 
-    /// The platform to behave like: custom, linkedin, youtube, facebook, vimeo or twitch
+    /// The platform to behave like: custom, linkedin, youtube, facebook, vimeo, twitch or x
     #[arg(long = "as", value_name = "PLATFORM", default_value = "custom")]
     pub platform: Platform,
 

@@ -5,6 +5,7 @@ use super::judge::Arrival;
 use super::record::Recorder;
 use super::rules::{ConnectionId, End, Refusal, StreamKey};
 use super::server::Settings;
+use super::tls::Tls;
 use crate::config::Secret;
 use crate::media::Track;
 use crate::rtmp::receiver::{Receiver, ReceiverError, ReceiverEvent, ReceiverSettings};
@@ -34,6 +35,8 @@ pub(super) enum ConnectionError {
     NoPublish(Duration),
     #[error("it closed before it published")]
     ClosedEarly,
+    #[error("it closed right after the TLS handshake: does it trust the certificate?")]
+    Distrusted,
     #[error("for {0:?} nothing arrived")]
     Idle(Duration),
     #[error("it did not read what it was sent within {0:?}")]
@@ -171,6 +174,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             let was_publishing = matches!(self.stage, Stage::Publishing(_));
             let next = match self.wait(&mut buffer, deadline, &mut second).await {
                 Woken::Read(Ok(0)) => return self.closed(),
+                // Under TLS: closed without close_notify, as many encoders do.
+                Woken::Read(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                    return self.closed();
+                }
                 Woken::Read(Ok(n)) => self.read(buffer.get(..n).unwrap_or_default()).await?,
                 Woken::Read(Err(error)) => return Err(error.into()),
                 Woken::Deadline => self.overdue()?,
@@ -197,6 +204,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         second: &mut tokio::time::Interval,
     ) -> Woken {
         let wedged = self.is_wedged();
+        // A publisher that has ended closes by itself: some call it an error when we do.
+        let is_parting = matches!(self.stage, Stage::Parting { .. });
         let publishing = match &mut self.stage {
             Stage::Publishing(publishing) => Some(&mut publishing.lease.taken_over),
             _ => None,
@@ -204,7 +213,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let is_publishing = publishing.is_some();
         tokio::select! {
             biased;
-            _ = self.shutdown.wait_for(|down| *down) => Woken::Shutdown,
+            _ = self.shutdown.wait_for(|down| *down), if !is_parting => Woken::Shutdown,
             () = taken_over(publishing) => Woken::TakenOver,
             () = sleep_to(deadline) => Woken::Deadline,
             _ = second.tick(), if is_publishing => Woken::Second,
@@ -259,7 +268,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// The peer closed.
     fn closed(&self) -> Result<(), ConnectionError> {
         match &self.stage {
-            Stage::Opening { .. } if !self.heard => Ok(()),
+            Stage::Opening { .. } if !self.heard => match self.context.settings.tls {
+                Tls::Off => Ok(()),
+                Tls::SelfMade | Tls::Files { .. } => Err(ConnectionError::Distrusted),
+            },
             Stage::Opening { .. } | Stage::Connected { .. } => Err(ConnectionError::ClosedEarly),
             Stage::Publishing(_) | Stage::Parting { .. } => Ok(()),
         }
@@ -408,7 +420,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     fn end_with(&mut self, end: End) -> Next {
-        if let Stage::Publishing(publishing) = &mut self.stage {
+        if let Stage::Publishing(publishing) = &mut self.stage
+            && (publishing.unpublished.is_none() || end == End::Deleted)
+        {
             publishing.lease.end = end;
         }
         Next::Close

@@ -9,7 +9,7 @@ use std::fmt;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
-/// Failed connections told one by one in the report.
+/// Failures told one by one in the report.
 const MAX_FAILURES: usize = 20;
 /// Newcomers waiting for a take-over of one key.
 const MAX_WAITING: usize = 8;
@@ -314,10 +314,117 @@ impl Desk {
                 .unwrap_or(Duration::ZERO)
                 .as_secs(),
             length_s: (now - self.started).as_secs_f64(),
-            failed_connections: self.failed,
+            failure_count: self.failed,
             failures: self.failures.clone(),
             streams,
             verdict,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rehearsal::platform::Platform;
+    use crate::rehearsal::rules::SecondPublish;
+
+    struct Setup {
+        desk: Desk,
+        words: mpsc::UnboundedReceiver<Word>,
+        key: StreamKey,
+    }
+
+    fn setup(second_publish: SecondPublish) -> Setup {
+        let (sender, words) = mpsc::unbounded_channel();
+        let rules = Rules {
+            platform: Platform::Custom,
+            limit: None,
+            second_publish,
+        };
+        Setup {
+            desk: Desk::new(rules, sender, broadcast::channel(16).0),
+            words,
+            key: StreamKey::new("live", "abcd-efgh-x7Qd"),
+        }
+    }
+
+    impl Setup {
+        fn publish(&mut self, from: u64) -> oneshot::Receiver<Result<Lease, Refusal>> {
+            let (reply, answer) = oneshot::channel();
+            self.desk.handle(Word::Publish {
+                from: ConnectionId(from),
+                app: "live".into(),
+                key: self.key.clone(),
+                reply,
+            });
+            answer
+        }
+
+        fn take_words(&mut self) {
+            while let Ok(word) = self.words.try_recv() {
+                self.desk.handle(word);
+            }
+        }
+    }
+
+    fn lease(mut answer: oneshot::Receiver<Result<Lease, Refusal>>) -> Lease {
+        answer.try_recv().unwrap().ok().unwrap()
+    }
+
+    const REFUSE: SecondPublish = SecondPublish::Refuse {
+        ghost: Duration::ZERO,
+    };
+
+    #[tokio::test]
+    async fn a_panic_brings_the_judge_back() {
+        let mut setup = setup(REFUSE);
+        let held = lease(setup.publish(1));
+        let task = tokio::spawn(async move {
+            let _held = held;
+            std::panic::panic_any("on purpose");
+        });
+        assert!(task.await.unwrap_err().is_panic());
+        setup.take_words();
+        let report = setup.desk.report();
+        assert_eq!(report.streams[0].publishes[0].ended, Some(End::Lost));
+        assert_eq!(lease(setup.publish(2)).number, 2);
+    }
+
+    #[test]
+    fn a_newcomer_that_waits_gets_the_stream_when_the_older_one_has_let_go() {
+        let mut setup = setup(SecondPublish::TakeOver);
+        let mut older = lease(setup.publish(1));
+        let mut newcomer = setup.publish(2);
+        assert!(newcomer.try_recv().is_err());
+        assert_eq!(older.taken_over.try_recv(), Ok(()));
+        older.end = End::TakenOver;
+        drop(older);
+        setup.take_words();
+        assert_eq!(lease(newcomer).number, 2);
+    }
+
+    #[test]
+    fn a_newcomer_that_went_away_leaves_the_key_free() {
+        let mut setup = setup(REFUSE);
+        drop(setup.publish(1));
+        setup.take_words();
+        assert_eq!(lease(setup.publish(2)).number, 2);
+    }
+
+    #[test]
+    fn what_was_refused_while_the_judge_was_lent_is_counted() {
+        let mut setup = setup(REFUSE);
+        let held = lease(setup.publish(1));
+        assert!(setup.publish(2).try_recv().unwrap().is_err());
+        drop(held);
+        setup.take_words();
+        assert_eq!(setup.desk.report().streams[0].refused_publishes, 1);
+    }
+
+    #[test]
+    fn nothing_published_is_no_success() {
+        let report = setup(REFUSE).desk.report();
+        assert!(report.verdict.lost && !report.verdict.ok);
+        assert_eq!(report.verdict.findings, ["Nothing was published."]);
     }
 }

@@ -1,107 +1,10 @@
 //! How the rehearsed platform treats a publisher: who may publish on which key, for how long, and who may come
 //! back. Pure: times come in as arguments.
-//!
-//! Sources: LinkedIn's event closes with an interruption and can't be reopened (the project's seed), and lasts
-//! 4 h (LinkedIn's documentation); Facebook's broadcast lasts 8 h and `deleteStream` can end it (its
-//! documentation); Vimeo 12 h, Twitch 48 h (their documentation). YouTube has no limit for the live stream.
 
+use super::platform::Platform;
 use std::collections::HashMap;
 use std::fmt;
-use std::str::FromStr;
 use std::time::{Duration, Instant};
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Platform {
-    /// Anything goes.
-    Custom,
-    LinkedIn,
-    YouTube,
-    Facebook,
-    Vimeo,
-    Twitch,
-}
-
-impl Platform {
-    pub const ALL: [Platform; 6] = [
-        Platform::Custom,
-        Platform::LinkedIn,
-        Platform::YouTube,
-        Platform::Facebook,
-        Platform::Vimeo,
-        Platform::Twitch,
-    ];
-
-    /// The word in the configuration and on the command line.
-    pub fn word(self) -> &'static str {
-        match self {
-            Platform::Custom => "custom",
-            Platform::LinkedIn => "linkedin",
-            Platform::YouTube => "youtube",
-            Platform::Facebook => "facebook",
-            Platform::Vimeo => "vimeo",
-            Platform::Twitch => "twitch",
-        }
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Platform::Custom => "This ingest",
-            Platform::LinkedIn => "LinkedIn",
-            Platform::YouTube => "YouTube",
-            Platform::Facebook => "Facebook",
-            Platform::Vimeo => "Vimeo",
-            Platform::Twitch => "Twitch",
-        }
-    }
-
-    fn longest(self) -> Option<Duration> {
-        let hours = match self {
-            Platform::LinkedIn => 4,
-            Platform::Facebook => 8,
-            Platform::Vimeo => 12,
-            Platform::Twitch => 48,
-            Platform::Custom | Platform::YouTube => return None,
-        };
-        Some(Duration::from_secs(hours * 3600))
-    }
-
-    /// Which way of ending closes the broadcast for good.
-    fn closes_on(self, end: End) -> bool {
-        match self {
-            Platform::LinkedIn => true,
-            Platform::Facebook => end == End::Deleted,
-            Platform::Custom | Platform::YouTube | Platform::Vimeo | Platform::Twitch => false,
-        }
-    }
-
-    /// The longest time between keyframes that the platform takes, in seconds.
-    pub fn longest_gop_s(self) -> Option<f64> {
-        match self {
-            Platform::Custom => None,
-            Platform::YouTube | Platform::Facebook => Some(4.0),
-            Platform::LinkedIn | Platform::Vimeo | Platform::Twitch => Some(2.0),
-        }
-    }
-
-    /// Whether an interruption loses the audience.
-    pub fn interruption_is_final(self) -> bool {
-        self.closes_on(End::Lost)
-    }
-}
-
-impl FromStr for Platform {
-    type Err = String;
-    fn from_str(word: &str) -> Result<Self, String> {
-        Platform::ALL
-            .into_iter()
-            .find(|platform| platform.word() == word)
-            .ok_or_else(|| {
-                let known = Platform::ALL.map(Platform::word).join(", ");
-                format!("no platform is called {word:?}; this ingest can behave like: {known}")
-            })
-    }
-}
 
 /// A stream key, which is never shown whole.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -111,6 +14,19 @@ impl StreamKey {
     /// Some platforms give no key: the application's name then tells the streams apart.
     pub fn new(app: &str, key: &str) -> Self {
         StreamKey(if key.is_empty() { app } else { key }.to_owned())
+    }
+
+    /// What of the application's name may be shown: its first segment. What follows may hold a key, and where the
+    /// publisher gave none, the name is the key.
+    pub fn shown_app(&self, app: &str) -> String {
+        let first = app.split(['/', '?']).next().unwrap_or_default();
+        if self.0 == app {
+            "…".to_owned()
+        } else if first.len() < app.len() {
+            format!("{first}/…")
+        } else {
+            first.to_owned()
+        }
     }
 
     /// The key's last characters, at most four and at most a third of it, without what a terminal or a file name could
@@ -549,17 +465,11 @@ mod tests {
     }
 
     #[test]
-    fn platforms_are_named() {
-        for platform in Platform::ALL {
-            assert_eq!(platform.word().parse(), Ok(platform));
-        }
-        assert_eq!(
-            "LinkedIn".parse::<Platform>(),
-            Err(
-                "no platform is called \"LinkedIn\"; this ingest can behave like: custom, \
-                 linkedin, youtube, facebook, vimeo, twitch"
-                    .into()
-            )
-        );
+    fn an_app_that_may_hold_a_key_is_not_shown() {
+        let key = StreamKey::new("live", "key");
+        assert_eq!(key.shown_app("live"), "live");
+        assert_eq!(key.shown_app("live/8f7e6d"), "live/…");
+        assert_eq!(key.shown_app("live2?backup=1"), "live2/…");
+        assert_eq!(StreamKey::new("8f7e6d", "").shown_app("8f7e6d"), "…");
     }
 }

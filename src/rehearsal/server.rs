@@ -267,7 +267,9 @@ async fn handshake(
         _ = shutdown.wait_for(|down| *down) => Err("the rehearsal ended during its TLS handshake".into()),
         accepted = timeout(patience, tls.accept(stream)) => match accepted {
             Ok(Ok(stream)) => Ok(stream),
-            Ok(Err(error)) => Err(format!("its TLS handshake failed: {error}")),
+            Ok(Err(error)) => Err(format!(
+                "its TLS handshake failed: {error}; does it publish to rtmps:// and trust the certificate?"
+            )),
             Err(_) => Err(format!("it did not finish its TLS handshake within {patience:?}")),
         },
     }

@@ -6,8 +6,9 @@
 //! onMetaData, sequence headers, media → FCUnpublish, deleteStream.
 
 mod api;
+mod timeline;
 
-pub use api::{PublisherError, PublisherEvent, PublisherSettings};
+pub use api::{PublisherError, PublisherEvent, PublisherSettings, Stage};
 
 use super::adobe_auth::{self, AuthStep};
 use super::amf0::{self, Amf0Value};
@@ -19,6 +20,7 @@ use super::writer::MediaKind;
 use crate::media::{MediaTime, MediaUnit, StreamConfig, Track};
 use rml_rtmp::handshake::PeerType;
 use std::collections::VecDeque;
+use timeline::Timeline;
 
 /// What platforms are used to see from an encoder.
 const FLASH_VERSION: &str = "FMLE/3.0 (compatible; FMSc/1.0)";
@@ -66,23 +68,6 @@ enum State {
     /// Finished by us, or to be dialled again.
     Over,
     Failed(PublisherError),
-}
-
-/// Maps programme time to this session's timestamps.
-#[derive(Clone, Copy)]
-struct Timeline {
-    base: MediaTime,
-    start_ms: u64,
-}
-
-impl Timeline {
-    /// Milliseconds on the session's timeline; negative before its start.
-    fn at(self, time: MediaTime) -> i64 {
-        let since_base = MediaTime(time.0.saturating_sub(self.base.0));
-        since_base
-            .round_millis()
-            .saturating_add_unsigned(self.start_ms)
-    }
 }
 
 /// One RTMP connection that publishes one stream.
@@ -140,6 +125,22 @@ impl Publisher {
             self.state = State::Failed(error.clone());
         }
         result
+    }
+
+    /// What it means that the server closed the connection now.
+    pub fn handle_close(&mut self) -> PublisherError {
+        let stage = match &self.state {
+            State::Handshaking => Stage::Handshake,
+            State::Connecting => Stage::Connect,
+            State::Standby => Stage::Standby,
+            State::CreatingStream | State::AwaitingPublish { .. } => Stage::Publish,
+            State::Publishing { .. } => Stage::OnAir,
+            State::Over => Stage::Over,
+            State::Failed(error) => return error.clone(),
+        };
+        let error = PublisherError::Closed(stage);
+        self.state = State::Failed(error.clone());
+        error
     }
 
     pub fn poll_event(&mut self) -> Option<PublisherEvent> {
@@ -210,7 +211,7 @@ impl Publisher {
             (MediaKind::Video, flv::video_sequence_header(&config.video)),
             (MediaKind::Audio, flv::audio_sequence_header(&config.audio)),
         ];
-        let time_ms = timestamp(timeline, timeline.at(at));
+        let time_ms = timeline.timestamp_ms(at);
         for (kind, body) in messages {
             self.connection
                 .writer
@@ -232,10 +233,11 @@ impl Publisher {
             Track::Video => MediaKind::Video,
             Track::Audio => MediaKind::Audio,
         };
-        let time_ms = timestamp(timeline, timeline.at(unit.dts))
+        let time_ms = timeline
+            .timestamp_ms(unit.dts)
             .max(self.connection.writer.earliest_ms(kind));
         // From the time that is really sent, so that a clamped one does not bend the presentation.
-        let cts_ms = timeline.at(unit.pts).saturating_sub_unsigned(time_ms);
+        let cts_ms = timeline.place_ms(unit.pts).saturating_sub_unsigned(time_ms);
         let body = flv::unit_body(unit, cts_ms);
         self.connection
             .writer
@@ -498,9 +500,4 @@ impl Publisher {
             .retain(|queued| std::mem::discriminant(queued) != kind);
         self.events.push_back(event);
     }
-}
-
-/// Nothing can be before the session's start: audio that precedes the first keyframe by a little is put there.
-fn timestamp(timeline: Timeline, at_ms: i64) -> u64 {
-    u64::try_from(at_ms).unwrap_or(0).max(timeline.start_ms)
 }

@@ -166,16 +166,17 @@ impl Status {
 /// A peer's text, fit for a log and an operator: one line, of bounded length, without `secrets`, which servers
 /// like to repeat ("stream KEY is already publishing").
 pub(super) fn printable(text: &str, secrets: &[&str]) -> String {
-    let mut text = text.to_owned();
+    // Invisible marks go first: they could split a secret that the eye then puts together.
+    let mut text: String = text
+        .chars()
+        .filter(|c| !is_invisible(*c))
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
     for secret in secrets.iter().filter(|secret| secret.len() >= MIN_SECRET) {
         text = text.replace(secret, "••••");
     }
-    let one_line = text
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .filter(|c| !is_invisible(*c));
-    let mut short: String = one_line.clone().take(MAX_TEXT).collect();
-    if one_line.count() > MAX_TEXT {
+    let mut short: String = text.chars().take(MAX_TEXT).collect();
+    if short.len() < text.len() {
         short.push('…');
     }
     short.trim().to_owned()
@@ -270,6 +271,7 @@ mod tests {
             printable("stream k-123 is\r\n\u{1b}[31min use\u{202e}", &["k-123"]),
             "stream •••• is   [31min use"
         );
+        assert_eq!(printable("k-1\u{200b}23", &["k-123"]), "••••");
         assert_eq!(printable("a b", &["", "a"]), "a b");
         let long = printable(&"x".repeat(100_000), &[]);
         assert_eq!(long.chars().count(), MAX_TEXT + 1);

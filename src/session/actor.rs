@@ -176,7 +176,6 @@ struct Actor {
 /// From the first start to the last destination's end.
 struct Session {
     started: Instant,
-    start: SessionStart,
     running: Vec<Running>,
     was_on_air: bool,
     /// The newest unit that any destination that was stopped delivers.
@@ -362,7 +361,6 @@ impl Actor {
             }
             self.session = Some(Session {
                 started: now,
-                start: start.clone(),
                 running: Vec::new(),
                 was_on_air: false,
                 last_unit: 0,
@@ -374,12 +372,6 @@ impl Actor {
             return;
         };
         for destination in std::mem::take(&mut self.pending) {
-            // The first ones start where the session does; a later one with the newest keyframe.
-            let start = if session.running.is_empty() {
-                session.start.clone()
-            } else {
-                start.clone()
-            };
             let running = RunningDestination::start(
                 &destination,
                 &self.settings.uplinks,

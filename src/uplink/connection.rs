@@ -5,10 +5,11 @@
 //! a platform does not mistake a failover for the operator's stop.
 
 use super::dial::{Way, dial};
-use super::error::{ConnectionError, Phase};
+use super::error::ConnectionError;
 use super::failover::ConnectionId;
 use super::flow::{Pace, Shed, shed};
 use super::liveness::{Liveness, STALL_AFTER, Verdict};
+use super::position::MARGIN;
 use super::sockopt;
 use super::wire::{InFlight, Wire};
 use crate::config::IngestUrl;
@@ -43,6 +44,8 @@ pub struct Setup {
     pub tls: Option<Arc<ClientConfig>>,
     pub publisher: PublisherSettings,
     pub feed: Feed,
+    /// The last unit to deliver, once the broadcast is to end: then it ends in RTMP's words.
+    pub stop: watch::Receiver<Option<u64>>,
     pub hold: Duration,
     pub delay: Duration,
     pub catch_up: f64,
@@ -56,15 +59,6 @@ pub struct Start {
     /// Programme time that gets the timestamp `timestamp_ms`.
     pub base: MediaTime,
     pub timestamp_ms: u64,
-}
-
-#[derive(Debug)]
-pub enum Command {
-    Publish(Box<Start>),
-    /// Deliver everything up to and with this unit, then end the broadcast in RTMP's words.
-    Finish {
-        until: u64,
-    },
 }
 
 #[derive(Debug)]
@@ -107,12 +101,13 @@ pub type Events = mpsc::Sender<(ConnectionId, Event)>;
 pub async fn run(
     id: ConnectionId,
     setup: Setup,
-    commands: mpsc::Receiver<Command>,
+    starts: mpsc::Receiver<Start>,
     progress: watch::Sender<Progress>,
     events: Events,
 ) {
     let end = match Connection::open(setup, progress, id, events.clone()).await {
-        Ok(mut connection) => connection.drive(commands).await,
+        Ok(Opened::Standby(mut connection)) => connection.drive(starts).await,
+        Ok(Opened::Ended(event)) => Ok(event),
         Err(error) => Err(error),
     };
     let event = match end {
@@ -145,6 +140,23 @@ struct Connection {
     events: Events,
 }
 
+/// How far the dial came.
+enum Opened {
+    Standby(Box<Connection>),
+    /// An end that is no failure: the server wants another `connect`.
+    Ended(Event),
+}
+
+/// How far a connection has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    TlsHandshake,
+    RtmpHandshake,
+    Standby,
+    Publish,
+    Broadcast,
+}
+
 /// A broadcast under way.
 struct Live {
     cursor: Cursor,
@@ -153,10 +165,21 @@ struct Live {
     timestamp_ms: u64,
     pace: Pace,
     in_flight: InFlight,
+    /// By plain RTMP bytes, for the peer's own acknowledgements.
     unread: InFlight,
-    /// Finish behind this unit.
-    until: Option<u64>,
+    read_by_peer: u64,
     shed: Shed,
+}
+
+impl Live {
+    /// How far the peer says it has read, no further than TCP knows it has (a server may overstate). What lies more than the
+    /// margin behind is of no use and is let go of, since a server may never acknowledge anything.
+    fn confirmed(&mut self, acknowledged: &Cursor) -> Option<Cursor> {
+        let newest = acknowledged.last()?.unit.dts;
+        self.unread.forget_before(newest - MARGIN);
+        self.unread
+            .acknowledged_within(self.read_by_peer, acknowledged.seq())
+    }
 }
 
 /// What the next unit waits for.
@@ -167,7 +190,9 @@ enum Next {
     Unit,
     /// Room in the socket.
     Room,
-    /// Nothing: the last one has been written.
+    /// There is none: the last one was written, and the peer has yet to acknowledge it.
+    Acknowledgement,
+    /// There is none: the last one was acknowledged.
     Drained,
 }
 
@@ -178,7 +203,7 @@ impl Connection {
         progress: watch::Sender<Progress>,
         id: ConnectionId,
         events: Events,
-    ) -> Result<Connection, ConnectionError> {
+    ) -> Result<Opened, ConnectionError> {
         let deadline = (Instant::now() + DIAL_TIMEOUT).into();
         let host = setup.server.host.clone();
         let no_answer = || ConnectionError::NoAnswer {
@@ -217,28 +242,32 @@ impl Connection {
             events,
         };
         connection.seal_control()?;
-        timeout_at(deadline, connection.connect())
-            .await
-            .map_err(|_| no_answer())??;
-        Ok(connection)
+        let connected = timeout_at(deadline, connection.connect());
+        Ok(match connected.await.map_err(|_| no_answer())?? {
+            Some(event) => Opened::Ended(event),
+            None => Opened::Standby(Box::new(connection)),
+        })
     }
 
-    async fn connect(&mut self) -> Result<(), ConnectionError> {
+    async fn connect(&mut self) -> Result<Option<Event>, ConnectionError> {
         while self.phase != Phase::Standby {
             self.flush()?;
+            let has_out = !self.out.is_empty();
             tokio::select! {
-                ready = self.socket.readable() => { ready.map_err(ConnectionError::Io)?; self.read().await?; }
-                ready = self.socket.writable(), if self.sent < self.out.len() => ready.map_err(ConnectionError::Io)?,
+                ready = self.socket.readable() => {
+                    ready.map_err(ConnectionError::Io)?;
+                    if let Some(event) = self.read().await? {
+                        return Ok(Some(event));
+                    }
+                }
+                ready = self.socket.writable(), if has_out => ready.map_err(ConnectionError::Io)?,
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     /// From standby to the end. `Ok` holds the last event of an end that is no failure.
-    async fn drive(
-        &mut self,
-        mut commands: mpsc::Receiver<Command>,
-    ) -> Result<Event, ConnectionError> {
+    async fn drive(&mut self, mut starts: mpsc::Receiver<Start>) -> Result<Event, ConnectionError> {
         let mut read_ready = false;
         loop {
             if std::mem::take(&mut read_ready)
@@ -259,8 +288,9 @@ impl Connection {
                 {
                     continue;
                 }
+                Next::Acknowledgement if self.all_acknowledged() => continue,
                 Next::At(at) => Some(at),
-                Next::Unit | Next::Room => None,
+                Next::Unit | Next::Room | Next::Acknowledgement => None,
             };
             let deadline = [at, sample_at].into_iter().flatten().min();
             let has_out = !self.out.is_empty();
@@ -269,8 +299,10 @@ impl Connection {
                 ready = self.socket.readable() => { ready.map_err(ConnectionError::Io)?; read_ready = true; }
                 ready = self.socket.writable(), if has_out => ready.map_err(ConnectionError::Io)?,
                 () = self.setup.feed.changed(), if wants_units => {}
-                command = commands.recv() => match command {
-                    Some(command) => self.obey(command)?,
+                // Only to look at it again.
+                Ok(()) = self.setup.stop.changed() => {}
+                start = starts.recv() => match start {
+                    Some(start) => self.publish(start)?,
                     // The lane is gone: so are we.
                     None => return Ok(Event::Finished),
                 },
@@ -279,31 +311,27 @@ impl Connection {
         }
     }
 
-    fn obey(&mut self, command: Command) -> Result<(), ConnectionError> {
-        match command {
-            Command::Publish(start) => {
-                self.phase = Phase::Publish;
-                self.live = Some(Live {
-                    cursor: start.from,
-                    config: None,
-                    base: start.base,
-                    timestamp_ms: start.timestamp_ms,
-                    pace: Pace::new(self.setup.catch_up),
-                    in_flight: InFlight::default(),
-                    unread: InFlight::default(),
-                    until: None,
-                    shed: Shed::default(),
-                });
-                self.publisher.publish();
-                self.seal_control()
-            }
-            Command::Finish { until } => {
-                if let Some(live) = &mut self.live {
-                    live.until = Some(until);
-                }
-                Ok(())
-            }
-        }
+    fn all_acknowledged(&self) -> bool {
+        self.live
+            .as_ref()
+            .is_some_and(|live| live.in_flight.is_empty())
+    }
+
+    fn publish(&mut self, start: Start) -> Result<(), ConnectionError> {
+        self.phase = Phase::Publish;
+        self.live = Some(Live {
+            cursor: start.from,
+            config: None,
+            base: start.base,
+            timestamp_ms: start.timestamp_ms,
+            pace: Pace::new(self.setup.catch_up),
+            in_flight: InFlight::default(),
+            unread: InFlight::default(),
+            read_by_peer: 0,
+            shed: Shed::default(),
+        });
+        self.publisher.publish();
+        self.seal_control()
     }
 
     /// Seals units while the socket keeps up and the pace allows.
@@ -323,10 +351,21 @@ impl Connection {
             }
             let dropped = shed(&mut live.cursor, time - self.setup.hold - self.setup.delay);
             live.shed.add(dropped);
-            if live.until.is_some_and(|until| live.cursor.seq() >= until) {
-                return Ok(Next::Drained);
+            let entry = live.cursor.peek();
+            // Looked at after the unit: the session names the last unit before it lets a later one in.
+            if self
+                .setup
+                .stop
+                .borrow()
+                .is_some_and(|until| live.cursor.seq() >= until)
+            {
+                return Ok(if live.in_flight.is_empty() {
+                    Next::Drained
+                } else {
+                    Next::Acknowledgement
+                });
             }
-            let Some(entry) = live.cursor.peek() else {
+            let Some(entry) = entry else {
                 return Ok(Next::Unit);
             };
             let due = entry.unit.dts + self.setup.delay;
@@ -395,12 +434,12 @@ impl Connection {
         let mut buffer = [0u8; READ_BUFFER];
         loop {
             let n = match self.socket.try_read(&mut buffer) {
-                Ok(0) => return Err(ConnectionError::ClosedDuring { during: self.phase }),
+                Ok(0) => return Err(self.closed()),
                 Ok(n) => n,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
                 Err(error) if self.phase != Phase::Broadcast => {
                     tracing::debug!(%error, "the connection was reset");
-                    return Err(ConnectionError::ClosedDuring { during: self.phase });
+                    return Err(self.closed());
                 }
                 Err(error) => return Err(ConnectionError::Io(error)),
             };
@@ -423,8 +462,18 @@ impl Connection {
                 return Ok(event);
             }
             if !open {
-                return Err(ConnectionError::ClosedDuring { during: self.phase });
+                return Err(self.closed());
             }
+        }
+    }
+
+    /// What it means that the server closed now.
+    fn closed(&mut self) -> ConnectionError {
+        match self.phase {
+            Phase::TlsHandshake => ConnectionError::ClosedInTls {
+                host: self.setup.server.host.clone(),
+            },
+            _ => ConnectionError::Rtmp(self.publisher.handle_close()),
         }
     }
 
@@ -441,13 +490,8 @@ impl Connection {
                     self.tell(Event::Published).await;
                 }
                 PublisherEvent::Acknowledged { bytes } => {
-                    if let Some(cursor) = self
-                        .live
-                        .as_mut()
-                        .and_then(|live| live.unread.acknowledged(bytes))
-                    {
-                        self.progress
-                            .send_modify(|progress| progress.confirmed = Some(cursor));
+                    if let Some(live) = &mut self.live {
+                        live.read_by_peer = live.read_by_peer.max(bytes);
                     }
                 }
                 PublisherEvent::ReconnectRequested {
@@ -483,9 +527,13 @@ impl Connection {
         let waiting = unacknowledged > 0 || self.sent < self.out.len();
         if let Some(live) = &mut self.live {
             let newest = live.in_flight.acknowledged(acknowledged);
+            let confirmed = newest.as_ref().and_then(|newest| live.confirmed(newest));
             let round_trip = sockopt::round_trip(&self.socket).ok();
             self.progress.send_modify(|progress| {
-                progress.acknowledged = newest.or(progress.acknowledged.take());
+                if newest.is_some() {
+                    progress.acknowledged = newest;
+                    progress.confirmed = confirmed;
+                }
                 progress.written = Some(live.cursor.clone());
                 progress.acknowledged_bytes = acknowledged;
                 progress.round_trip = round_trip.unwrap_or(progress.round_trip);

@@ -108,7 +108,7 @@ impl RunningDestination {
                     chunk_size: CHUNK_SIZE,
                 },
                 feed: feed.clone(),
-                start: start.from.clone(),
+                start: Some(start.from.clone()),
                 base: start.base,
                 hold: window.hold,
                 delay: window.delay,
@@ -223,7 +223,16 @@ async fn keep_running(
 ) {
     let status = Arc::new(status);
     loop {
-        let lane = lane::run(setup.clone(), stop.clone(), Arc::clone(&status)).in_current_span();
+        let start = setup.start.take();
+        let lane = lane::run(
+            LaneSetup {
+                start,
+                ..setup.clone()
+            },
+            stop.clone(),
+            Arc::clone(&status),
+        )
+        .in_current_span();
         // The set ends the lane when the destination is dropped and this task with it.
         let mut task = JoinSet::new();
         task.spawn(lane);
@@ -232,7 +241,6 @@ async fn keep_running(
                 tracing::error!(
                     "a fault of ours ended this lane, and it is started again; please report it"
                 );
-                setup.start = setup.feed.view().keyframe.unwrap_or(setup.start);
             }
             _ => return,
         }

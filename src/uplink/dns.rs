@@ -10,11 +10,15 @@ use hickory_resolver::config::{NameServerConfig, ResolverConfig, ResolverOpts};
 use hickory_resolver::net::runtime::iocompat::AsyncIoTokioAsStd;
 use hickory_resolver::net::runtime::{RuntimeProvider, TokioHandle, TokioTime};
 use socket2::{Domain, Protocol, Socket, Type};
+use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 
+/// How long a name server is waited for when an earlier answer is at hand.
+const REMEMBERED_WAIT: Duration = Duration::from_millis(300);
 /// One try at a name server, well under the time in which a fresh dial is due again.
 const QUERY_TIMEOUT: Duration = Duration::from_millis(1500);
 
@@ -29,12 +33,14 @@ pub enum DnsError {
 /// Resolves names for one destination over one uplink.
 pub struct Names {
     pinned: Option<Resolver<Pinned>>,
+    /// The last answer for each name. The lock is held for no longer than a look-up in the map.
+    remembered: Mutex<HashMap<String, Vec<IpAddr>>>,
 }
 
 impl Names {
     pub fn new(uplink: Option<&Uplink>) -> Result<Self, DnsError> {
         let Some(uplink) = uplink else {
-            return Ok(Names { pinned: None });
+            return Ok(Names::with(None));
         };
         let failed = |e: &dyn std::fmt::Display| DnsError::Failed {
             host: "any name".into(),
@@ -64,9 +70,14 @@ impl Names {
             .with_options(options)
             .build()
             .map_err(|e| failed(&e))?;
-        Ok(Names {
-            pinned: Some(pinned),
-        })
+        Ok(Names::with(Some(pinned)))
+    }
+
+    fn with(pinned: Option<Resolver<Pinned>>) -> Self {
+        Names {
+            pinned,
+            remembered: Mutex::default(),
+        }
     }
 
     /// The addresses of `host`, which may be an address itself (also an IPv6 one in brackets).
@@ -75,21 +86,39 @@ impl Names {
         if let Ok(ip) = bare.parse::<IpAddr>() {
             return Ok(vec![SocketAddr::new(ip, port)]);
         }
+        let remembered = self.lock().get(host).cloned();
+        let ips = match remembered {
+            None => self.ask(host).await?,
+            Some(earlier) => match tokio::time::timeout(REMEMBERED_WAIT, self.ask(host)).await {
+                Ok(Ok(ips)) => ips,
+                _ => earlier,
+            },
+        };
+        self.lock().insert(host.to_owned(), ips.clone());
+        Ok(ips
+            .into_iter()
+            .map(|ip| SocketAddr::new(ip, port))
+            .collect())
+    }
+
+    async fn ask(&self, host: &str) -> Result<Vec<IpAddr>, DnsError> {
         let failed = |reason: String| DnsError::Failed {
             host: host.to_owned(),
             reason,
         };
-        let found: Vec<SocketAddr> = match &self.pinned {
-            None => tokio::net::lookup_host((host, port))
-                .await
-                .map_err(|e| failed(e.to_string()))?
-                .collect(),
+        let found: Vec<IpAddr> = match &self.pinned {
+            None => {
+                let answer = tokio::net::lookup_host((host, 0))
+                    .await
+                    .map_err(|e| failed(e.to_string()))?;
+                answer.map(|address| address.ip()).collect()
+            }
             Some(resolver) => {
                 let answer = resolver
                     .lookup_ip(host)
                     .await
                     .map_err(|e| failed(e.to_string()))?;
-                answer.iter().map(|ip| SocketAddr::new(ip, port)).collect()
+                answer.iter().collect()
             }
         };
         if found.is_empty() {
@@ -98,6 +127,12 @@ impl Names {
             });
         }
         Ok(found)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Vec<IpAddr>>> {
+        self.remembered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -29,42 +29,21 @@ pub enum ConnectionError {
     CertificateName { host: String, reason: String },
     #[error("TLS with {host} failed: {reason}; does this port speak RTMPS?")]
     Tls { host: String, reason: String },
-    #[error("the server closed the connection during the {during}")]
-    ClosedDuring { during: Phase },
+    #[error("{host} closed the connection during the TLS handshake; does this port speak RTMPS?")]
+    ClosedInTls { host: String },
     #[error("the connection was lost: {0}")]
     Io(io::Error),
     #[error("{0}")]
     Rtmp(#[from] PublisherError),
 }
 
-/// How far a connection had come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    TlsHandshake,
-    RtmpHandshake,
-    Standby,
-    Publish,
-    Broadcast,
-}
-
-impl std::fmt::Display for Phase {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Phase::TlsHandshake => "TLS handshake; does this port speak RTMPS?",
-            Phase::RtmpHandshake => "RTMP handshake; is the application right?",
-            Phase::Standby => "standby",
-            Phase::Publish => "publish; the stream key may be wrong or no longer valid",
-            Phase::Broadcast => "broadcast",
-        })
-    }
-}
-
 impl ConnectionError {
     pub fn failure(&self) -> Failure {
         match self {
-            ConnectionError::NoAnswer { .. } | ConnectionError::Unreachable { .. } => {
-                Failure::NoAnswer
-            }
+            // In an outage the name server is as far away as the ingest.
+            ConnectionError::Dns(_)
+            | ConnectionError::NoAnswer { .. }
+            | ConnectionError::Unreachable { .. } => Failure::NoAnswer,
             ConnectionError::Rtmp(PublisherError::Rejected { kind, .. }) => match kind {
                 RejectKind::BadName => Failure::Busy,
                 kind if kind.is_final() => Failure::Final,
@@ -72,7 +51,7 @@ impl ConnectionError {
             },
             ConnectionError::Rtmp(error) if error.is_final() => Failure::Final,
             ConnectionError::Io(_)
-            | ConnectionError::ClosedDuring { .. }
+            | ConnectionError::ClosedInTls { .. }
             | ConnectionError::Rtmp(_) => Failure::Closed,
             _ => Failure::Refused,
         }

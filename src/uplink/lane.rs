@@ -4,7 +4,7 @@
 //! A destination has one lane, or two with `mode = "both"`.
 
 use super::carrier::Carriers;
-use super::connection::{self, Command, Event, Progress, Setup, Start};
+use super::connection::{self, Event, Progress, Setup, Start};
 use super::dial::Way;
 use super::error::ConnectionError;
 use super::failover::{Action, ConnectionId, Failover, Failure, Input, Path, PathIndex};
@@ -47,8 +47,9 @@ pub struct LaneSetup {
     pub tls: Option<Arc<ClientConfig>>,
     pub publisher: PublisherSettings,
     pub feed: Feed,
-    /// Before the session's first keyframe.
-    pub start: Cursor,
+    /// Before the keyframe to start with; None: the newest one. Taken by the first run: a cursor that is kept keeps all that
+    /// lies ahead of it in memory.
+    pub start: Option<Cursor>,
     /// The programme time of the session's start, for `Timeline::Continue`.
     pub base: MediaTime,
     pub hold: Duration,
@@ -101,7 +102,7 @@ pub async fn run(
     status: Arc<watch::Sender<LaneStatus>>,
 ) {
     let (events, mut inbox) = mpsc::channel(64);
-    let mut lane = Lane::new(setup, events, status);
+    let mut lane = Lane::new(setup, stop.clone(), events, status);
     lane.carry_out(Instant::now());
     let mut carriers = lane.setup.carriers.clone();
     carriers.mark_changed();
@@ -112,15 +113,18 @@ pub async fn run(
             Some((id, event)) = inbox.recv() => lane.hear(Instant::now(), id, event),
             Ok(()) = carriers.changed() => lane.note_carriers(Instant::now(), &carriers.borrow_and_update().clone()),
             Ok(()) = stop.changed() => {
-                let until = *stop.borrow_and_update();
-                lane.stop(Instant::now(), until);
+                if stop.borrow_and_update().is_some() {
+                    lane.stop(Instant::now());
+                }
             }
             _ = tick.tick() => lane.tick(Instant::now()),
             () = sleep_until(timeout.unwrap_or_else(Instant::now).into()), if timeout.is_some() => {
                 lane.failover.handle(Instant::now(), Input::Timeout);
             }
         }
-        lane.carry_out(Instant::now());
+        if !lane.ended {
+            lane.carry_out(Instant::now());
+        }
     }
     lane.publish_status(Instant::now());
 }
@@ -128,7 +132,7 @@ pub async fn run(
 /// A connection's task; dropping it resets the connection.
 struct Handle {
     path: PathIndex,
-    commands: mpsc::Sender<Command>,
+    starts: mpsc::Sender<Start>,
     progress: watch::Receiver<Progress>,
     task: JoinHandle<()>,
 }
@@ -148,21 +152,29 @@ struct Lane {
     authenticated: BTreeMap<usize, PublisherSettings>,
     position: Position,
     /// Up to which unit, and until when it is tried.
-    stopping: Option<(u64, Instant)>,
+    stop: watch::Receiver<Option<u64>>,
+    drain_until: Option<Instant>,
     ended: bool,
     published: u32,
     status: LaneStatus,
     sender: Arc<watch::Sender<LaneStatus>>,
+    /// What the publish that is under way would repeat.
+    attempt: Duration,
     /// Shed by connections that are gone.
     shed_before: Duration,
     rates: VecDeque<(Instant, u64)>,
     logged: Option<(String, Instant)>,
+    /// Acknowledged when the stall began.
+    stalled_bytes: Option<u64>,
+    /// Acknowledged at the last tick.
+    steered_bytes: Option<u64>,
     lost_at: Option<Instant>,
 }
 
 impl Lane {
     fn new(
-        setup: LaneSetup,
+        mut setup: LaneSetup,
+        stop: watch::Receiver<Option<u64>>,
         events: connection::Events,
         sender: Arc<watch::Sender<LaneStatus>>,
     ) -> Self {
@@ -171,13 +183,18 @@ impl Lane {
             .iter()
             .map(|route| route.path.clone())
             .collect();
+        let start = setup.start.take().unwrap_or_else(|| {
+            let view = setup.feed.view();
+            view.keyframe.unwrap_or(view.newest)
+        });
         Lane {
             failover: Failover::new(Instant::now(), paths, setup.hold),
             connections: HashMap::new(),
             events,
             authenticated: BTreeMap::new(),
-            position: Position::new(setup.start.clone()),
-            stopping: None,
+            position: Position::new(start),
+            stop,
+            drain_until: None,
             ended: false,
             published: 0,
             status: LaneStatus {
@@ -185,9 +202,12 @@ impl Lane {
                 ..LaneStatus::default()
             },
             sender,
+            attempt: Duration::ZERO,
             shed_before: Duration::ZERO,
             rates: VecDeque::new(),
             logged: None,
+            stalled_bytes: None,
+            steered_bytes: None,
             lost_at: None,
             setup,
         }
@@ -221,11 +241,12 @@ impl Lane {
             tls: self.setup.tls.clone().filter(|_| route.server.tls),
             publisher,
             feed: self.setup.feed.clone(),
+            stop: self.stop.clone(),
             hold: self.setup.hold,
             delay: self.setup.delay,
             catch_up: self.setup.catch_up,
         };
-        let (commands, inbox) = mpsc::channel(4);
+        let (starts, inbox) = mpsc::channel(1);
         let (sender, progress) = watch::channel(Progress::default());
         let task = tokio::spawn(connection::run(
             id,
@@ -238,7 +259,7 @@ impl Lane {
             id,
             Handle {
                 path,
-                commands,
+                starts,
                 progress,
                 task,
             },
@@ -260,7 +281,7 @@ impl Lane {
             ),
             Timeline::Restart => (begin.from.timeline_base().unwrap_or(self.setup.base), 0),
         };
-        self.status.replayed += begin.repeated;
+        self.attempt = begin.repeated;
         self.shed_before += begin.shed;
         if !begin.shed.is_zero() {
             warn!(
@@ -276,11 +297,8 @@ impl Lane {
             base,
             timestamp_ms,
         };
-        // The channel holds more commands than a connection is ever sent.
-        let _ = handle.commands.try_send(Command::Publish(Box::new(start)));
-        if let Some((until, _)) = self.stopping {
-            let _ = handle.commands.try_send(Command::Finish { until });
-        }
+        // A connection is asked to publish once: the channel has room.
+        let _ = handle.starts.try_send(start);
     }
 
     /// What connections that exist have done since; a connection that goes has been noted before.
@@ -377,6 +395,7 @@ impl Lane {
             self.status.reconnects += 1;
         }
         self.published += 1;
+        self.status.replayed += std::mem::take(&mut self.attempt);
         self.status.error = None;
         self.logged = None;
         let outage = self
@@ -452,27 +471,22 @@ impl Lane {
         }
     }
 
-    fn stop(&mut self, now: Instant, until: Option<u64>) {
-        let Some(until) = until else { return };
+    /// The connections have heard of the stop themselves; what is left is to look for a way out no longer than it is worth.
+    fn stop(&mut self, now: Instant) {
         // Undelivered media older than the hold would be shed anyway: nothing is gained by trying longer.
-        self.stopping = Some((until, now + self.setup.hold + self.setup.delay));
+        self.drain_until = Some(now + self.setup.hold + self.setup.delay);
         self.failover.handle(now, Input::Draining);
-        let Some((id, _)) = self.failover.on_air() else {
-            self.ended = self.published == 0;
-            return;
-        };
-        if let Some(handle) = self.connections.get(&id) {
-            let _ = handle.commands.try_send(Command::Finish { until });
-        }
+        self.ended = self.published == 0;
     }
 
     fn tick(&mut self, now: Instant) {
         self.note_progress();
+        self.revive(now);
         if self.failover.on_air().is_none() {
             let horizon = self.horizon(now);
             self.position.forget(horizon);
         }
-        if let Some((_, deadline)) = self.stopping
+        if let Some(deadline) = self.drain_until
             && now >= deadline
         {
             let reached = self.position.acknowledged().or(self.position.resume_time());
@@ -487,6 +501,28 @@ impl Lane {
         self.publish_status(now);
     }
 
+    /// A connection whose uplink lost its carrier for a moment never noticed a stall itself, so nobody but this tells that it
+    /// moves again.
+    fn revive(&mut self, now: Instant) {
+        let carrying = self
+            .failover
+            .on_air()
+            .and_then(|(id, _)| Some((id, self.connections.get(&id)?)));
+        let Some((id, bytes)) =
+            carrying.map(|(id, handle)| (id, handle.progress.borrow().acknowledged_bytes))
+        else {
+            return;
+        };
+        let moved = self.stalled_bytes.is_some_and(|stalled| bytes > stalled);
+        if !self.failover.is_stalled() {
+            self.stalled_bytes = None;
+        } else if moved {
+            self.failover.handle(now, Input::Progressed(id));
+        } else {
+            self.stalled_bytes = Some(bytes);
+        }
+    }
+
     fn publish_status(&mut self, now: Instant) {
         let on_air = self.failover.on_air();
         let stalled = self.failover.is_stalled();
@@ -499,9 +535,12 @@ impl Lane {
         };
         let time = self.setup.feed.time(now);
         let reached = self.position.acknowledged().or(self.position.resume_time());
-        let backlog = reached
-            .map_or(Duration::ZERO, |reached| time.since(reached))
-            .saturating_sub(self.setup.delay);
+        let backlog = match reached {
+            // What the engine has not made does not wait.
+            _ if self.position.has_all(self.setup.feed.view().newest.seq()) => Duration::ZERO,
+            Some(reached) => time.since(reached).saturating_sub(self.setup.delay),
+            None => Duration::ZERO,
+        };
         self.status.hold_used = backlog.min(self.setup.hold);
         self.status.shed = self.shed_before;
         self.status.standby = self
@@ -555,9 +594,15 @@ impl Lane {
     }
 
     fn steer(&mut self, now: Instant, sample: Sample) {
-        if let Some(steer) = &mut self.setup.steer
-            && let Some(advice) = steer.sample(now, sample)
-        {
+        let Some(steer) = &mut self.setup.steer else {
+            return;
+        };
+        // A way that carries nothing at all is an outage, for the failover; a narrow one carries something at every tick.
+        let progress = self.steered_bytes != Some(sample.acknowledged_bytes);
+        self.steered_bytes = Some(sample.acknowledged_bytes);
+        if !progress {
+            steer.reset();
+        } else if let Some(advice) = steer.sample(now, sample) {
             info!(video_kbps = advice.video_kbps, reason = %advice.reason, "bitrate advised");
             self.status.video_kbps = Some(advice.video_kbps);
         }

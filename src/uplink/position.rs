@@ -107,6 +107,12 @@ impl Position {
         }
     }
 
+    /// Whether everything up to the unit numbered `seq` was acknowledged.
+    pub fn has_all(&self, seq: u64) -> bool {
+        self.acknowledged
+            .is_some_and(|(acknowledged, _)| acknowledged >= seq)
+    }
+
     pub fn acknowledged(&self) -> Option<MediaTime> {
         self.acknowledged.map(|(_, dts)| dts)
     }

@@ -1,6 +1,7 @@
 //! The bytes of one connection, with or without TLS, and which of them carry which unit. Pure: rustls is
 //! driven by hand, so that the offset of every sealed unit is known exactly.
 
+use crate::media::MediaTime;
 use crate::window::Cursor;
 use rustls::ClientConnection;
 use std::collections::VecDeque;
@@ -88,11 +89,28 @@ impl InFlight {
 
     /// The place behind the newest unit that is acknowledged whole, if any became so.
     pub fn acknowledged(&mut self, bytes: u64) -> Option<Cursor> {
+        self.acknowledged_within(bytes, u64::MAX)
+    }
+
+    /// The same, but not beyond the unit numbered `seq`.
+    pub fn acknowledged_within(&mut self, bytes: u64, seq: u64) -> Option<Cursor> {
         let mut newest = None;
-        while self.units.front().is_some_and(|(end, _)| *end <= bytes) {
+        while self
+            .units
+            .front()
+            .is_some_and(|(end, cursor)| *end <= bytes && cursor.seq() <= seq)
+        {
             newest = self.units.pop_front().map(|(_, cursor)| cursor);
         }
         newest
+    }
+
+    /// Lets go of units before this time, acknowledged or not.
+    pub fn forget_before(&mut self, time: MediaTime) {
+        let old = |cursor: &Cursor| cursor.last().is_none_or(|entry| entry.unit.dts < time);
+        while self.units.front().is_some_and(|(_, cursor)| old(cursor)) {
+            self.units.pop_front();
+        }
     }
 
     pub fn is_empty(&self) -> bool {

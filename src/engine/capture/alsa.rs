@@ -1,6 +1,6 @@
 //! The `alsa` source: sound only; its picture is its slate.
 
-use super::graph::{Captured, Graph};
+use super::graph::{Captured, Graph, Patience};
 use super::{Capture, End};
 use crate::engine::elements::make;
 use gstreamer as gst;
@@ -8,7 +8,10 @@ use gstreamer::prelude::*;
 use std::sync::Arc;
 use std::time::Duration;
 
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Patience = Patience {
+    at_start: Duration::from_secs(2),
+    later: Duration::from_secs(1),
+};
 /// The device's periods, in µs: sound arrives this late.
 const PERIOD_US: i64 = 10_000;
 const BUFFER_US: i64 = 100_000;

@@ -4,11 +4,11 @@
 //! rewound while what was decoded ahead plays on, and the next loop begins where the picture of the last one ended,
 //! for picture and sound alike: so neither a gap nor a drift can build up.
 
-use super::graph::{Graph, Placement};
+use super::graph::{Graph, Patience, Placement};
 use super::{Capture, Closed, End, decode, readable};
 use crate::engine::clock::Clock;
 use crate::engine::stop::Stop;
-use crate::media::{MediaTime, Track};
+use crate::media::{FrameRate, MediaTime, Track};
 use gstreamer as gst;
 use gstreamer::glib;
 use gstreamer::prelude::*;
@@ -23,7 +23,10 @@ const FIRST: Duration = Duration::from_millis(50);
 /// A file that falls this far behind (slow storage, the machine slept) goes on from the present.
 const FORGIVEN: Duration = Duration::from_millis(500);
 /// A disk that wakes up takes some seconds.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Patience = Patience {
+    at_start: Duration::from_secs(10),
+    later: Duration::from_secs(10),
+};
 
 pub fn run(capture: &Capture, path: &Path, repeat: bool) -> End {
     match play(capture, path, repeat) {
@@ -38,40 +41,50 @@ fn play(capture: &Capture, path: &Path, repeat: bool) -> Result<End, End> {
         .map_err(|e| End::Failed(format!("{} has no URI: {e}", path.display())))?;
     let playback = Arc::new(Playback {
         clock: capture.clock.clone(),
-        stop: capture.stop.clone(),
-        lap: Mutex::default(),
+        stop: Stop::default(),
+        lap: Mutex::new(Lap::new(capture.format.fps, None)),
     });
     let graph = Graph::new(capture, capture.clock.now(), playback.clone());
     decode::add(&graph, &uri, |_| {})?;
-    graph.play()?;
-    let end = graph.watch(capture, PATIENCE, |pipeline| {
-        if !repeat {
-            return Some(End::Finished(format!("{} has ended", path.display())));
-        }
-        if playback.next_lap().is_zero() {
-            return Some(End::Failed(format!("{} is empty", path.display())));
-        }
-        match pipeline.seek_simple(gst::SeekFlags::FLUSH, gst::ClockTime::ZERO) {
-            Ok(()) => None,
-            Err(_) => Some(End::Failed(format!("{} can't be rewound", path.display()))),
-        }
-    });
+    let end = watch(&graph, capture, &playback, path, repeat);
+    // What is held back must let go before the pipeline can be taken down.
+    playback.stop.set();
     Ok(match end {
         End::Failed(text) => End::Failed(format!("{}: {text}", path.display())),
         end => end,
     })
 }
 
+fn watch(graph: &Graph, capture: &Capture, playback: &Playback, path: &Path, repeat: bool) -> End {
+    if let Err(end) = graph.play() {
+        return end;
+    }
+    graph.watch(capture, PATIENCE, |pipeline| {
+        if !repeat {
+            return Some(End::Finished(format!("{} has ended", path.display())));
+        }
+        if playback.next_lap().is_zero() {
+            return Some(End::Failed("it is empty".into()));
+        }
+        match pipeline.seek_simple(gst::SeekFlags::FLUSH, gst::ClockTime::ZERO) {
+            Ok(()) => None,
+            Err(_) => Some(End::Failed("it can't be rewound".into())),
+        }
+    })
+}
+
 /// Places the file's running time onto the clock and holds it back to its pace.
 struct Playback {
     clock: Clock,
+    /// Set when this try at the file is over.
     stop: Stop,
     lap: Mutex<Lap>,
 }
 
 /// One time through the file. Pure.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Lap {
+    fps: FrameRate,
     /// When running time zero is due; None: nothing was decoded yet.
     start: Option<MediaTime>,
     video_end: Duration,
@@ -79,6 +92,15 @@ struct Lap {
 }
 
 impl Lap {
+    fn new(fps: FrameRate, start: Option<MediaTime>) -> Self {
+        Lap {
+            fps,
+            start,
+            video_end: Duration::ZERO,
+            audio_end: Duration::ZERO,
+        }
+    }
+
     /// When what lies at `running` is due.
     fn place(
         &mut self,
@@ -92,16 +114,17 @@ impl Lap {
             Track::Video => self.video_end = self.video_end.max(end),
             Track::Audio => self.audio_end = self.audio_end.max(end),
         }
-        let start = *self
-            .start
-            .get_or_insert(MediaTime(now.0 - running.0) + FIRST);
-        let at = MediaTime(start.0 + running.0);
-        let behind = now.since(at);
-        if behind <= FORGIVEN {
-            return at;
+        let due = |start: &MediaTime| MediaTime(start.0 + running.0);
+        match self.start.as_ref().map(due) {
+            Some(at) if now.since(at) <= FORGIVEN => at,
+            _ => {
+                // On the programme's frame grid, so that a file of its rate is shown without shifting a frame.
+                let soon = MediaTime(now.0 - running.0) + FIRST;
+                let start = self.fps.frame_time(self.fps.frame_at(soon));
+                self.start = Some(start);
+                due(&start)
+            }
         }
-        self.start = Some(start + behind + FIRST);
-        at + behind + FIRST
     }
 
     /// Ends the lap where its picture ends (its sound, if there is no picture); gives its length.
@@ -111,10 +134,7 @@ impl Lap {
         } else {
             self.video_end
         };
-        *self = Lap {
-            start: self.start.map(|start| start + length),
-            ..Lap::default()
-        };
+        *self = Lap::new(self.fps, self.start.map(|start| start + length));
         length
     }
 }
@@ -160,11 +180,13 @@ mod tests {
         MediaTime::from_millis(ms)
     }
 
+    const FPS: FrameRate = FrameRate { num: 25, den: 1 };
+
     #[test]
     fn a_hundred_laps_end_where_the_picture_ends() {
-        let mut lap = Lap::default();
-        let start = lap.place(at(1_000), Track::Audio, at(0), ms(21));
-        assert_eq!(start, at(1_050));
+        let mut lap = Lap::new(FPS, None);
+        let start = lap.place(at(1_001), Track::Audio, at(0), ms(21));
+        assert_eq!(start, at(1_040));
         for n in 0..100 {
             let now = at(1_000 + n * 5_280);
             lap.place(now, Track::Video, at(0), ms(40));
@@ -174,30 +196,26 @@ mod tests {
         }
         let now = at(1_000 + 528_000);
         let video = lap.place(now, Track::Video, at(0), ms(40));
-        assert_eq!(video, at(1_050 + 528_000));
+        assert_eq!(video, at(1_040 + 528_000));
         assert_eq!(lap.place(now, Track::Audio, at(0), ms(21)), video);
     }
 
     #[test]
     fn sound_alone_turns_at_its_end() {
-        let mut lap = Lap::default();
+        let mut lap = Lap::new(FPS, None);
         lap.place(at(0), Track::Audio, at(100), ms(21));
         assert_eq!(lap.turn(), ms(121));
-        assert_eq!(Lap::default().turn(), Duration::ZERO);
+        assert_eq!(Lap::new(FPS, None).turn(), Duration::ZERO);
     }
 
     #[test]
     fn what_falls_far_behind_goes_on_from_the_present_with_both_tracks() {
-        let mut lap = Lap::default();
-        lap.place(at(0), Track::Video, at(0), ms(40));
-        assert_eq!(lap.place(at(500), Track::Video, at(40), ms(40)), at(90));
-        assert_eq!(
-            lap.place(at(9_000), Track::Video, at(80), ms(40)),
-            at(9_050)
-        );
-        assert_eq!(
-            lap.place(at(9_000), Track::Audio, at(85), ms(21)),
-            at(9_055)
-        );
+        let mut lap = Lap::new(FPS, None);
+        assert_eq!(lap.place(at(0), Track::Video, at(0), ms(40)), at(40));
+        assert_eq!(lap.place(at(500), Track::Video, at(40), ms(40)), at(80));
+        let late = lap.place(at(9_010), Track::Video, at(80), ms(40));
+        assert_eq!(late, at(9_080));
+        let sound = lap.place(at(9_010), Track::Audio, at(85), ms(21));
+        assert_eq!(sound, at(9_085));
     }
 }

@@ -5,7 +5,7 @@ use crate::engine::clock::{to_clock_time, to_media_time};
 use crate::engine::elements::make;
 use crate::engine::encode::caps_filter;
 use crate::engine::error::EngineError;
-use crate::media::MediaTime;
+use crate::media::{MediaTime, Track};
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
@@ -19,7 +19,7 @@ use std::time::Duration;
 pub trait Placement: Send + Sync + 'static {
     fn place(
         &self,
-        track: crate::media::Track,
+        track: Track,
         running: MediaTime,
         duration: Duration,
     ) -> Result<MediaTime, Closed>;
@@ -32,12 +32,7 @@ pub struct Captured {
 }
 
 impl Placement for Captured {
-    fn place(
-        &self,
-        _: crate::media::Track,
-        running: MediaTime,
-        _: Duration,
-    ) -> Result<MediaTime, Closed> {
+    fn place(&self, _: Track, running: MediaTime, _: Duration) -> Result<MediaTime, Closed> {
         Ok(MediaTime(self.base.0 + running.0) + self.delay)
     }
 }
@@ -50,6 +45,14 @@ pub enum Happened {
     /// All of it was delivered.
     Ended,
     Failed(String),
+}
+
+/// How long a source may give nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// To its first sample.
+    pub at_start: Duration,
+    pub later: Duration,
 }
 
 /// A source's pipeline. It is taken down when dropped.
@@ -131,22 +134,29 @@ impl Graph {
         End::Failed(text.unwrap_or_else(|| "it does not start and gives no reason".into()))
     }
 
-    /// Watches over the playing pipeline until it ends, fails, or gives nothing for `patience`. `ended` says what
-    /// to do at its end: go on (None), or be done.
+    /// Watches over the playing pipeline until it ends, fails, or gives nothing for too long. `ended` says what to
+    /// do at its end: go on (None), or be done.
     pub fn watch(
         &self,
         capture: &Capture,
-        patience: Duration,
+        patience: Patience,
         mut ended: impl FnMut(&gst::Pipeline) -> Option<End>,
     ) -> End {
         let mut seen = capture.clock.now();
         loop {
+            let last = MediaTime(self.tails.last.load(Ordering::Relaxed));
+            seen = seen.max(last);
+            let patience = if last == MediaTime::ZERO {
+                patience.at_start
+            } else {
+                patience.later
+            };
             let silent = capture.clock.now().since(seen);
             let Some(left) = patience.checked_sub(silent).filter(|d| !d.is_zero()) else {
                 return End::Failed(format!("it gave nothing for {patience:?}"));
             };
             match self.happenings.recv_timeout(left) {
-                Ok(Happened::Flowing) => capture.live(),
+                Ok(Happened::Flowing) => capture.report_live(),
                 Ok(Happened::Failed(text)) => return End::Failed(text),
                 Ok(Happened::Ended) => {
                     if let Some(end) = ended(&self.pipeline) {
@@ -156,7 +166,6 @@ impl Graph {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return End::Stopped,
             }
-            seen = seen.max(MediaTime(self.tails.last.load(Ordering::Relaxed)));
         }
     }
 }
@@ -232,7 +241,7 @@ impl Tails {
         };
         let duration = buffer.duration().or_else(|| frame_length(sample));
         let at = self.placement.place(
-            crate::media::Track::Video,
+            Track::Video,
             running,
             duration.map_or(Duration::ZERO, Into::into),
         )?;
@@ -255,9 +264,7 @@ impl Tails {
             .collect();
         let frames = samples.len() / crate::engine::format::CHANNELS;
         let length = Duration::from_secs(frames as u64) / self.format.sample_rate;
-        let at = self
-            .placement
-            .place(crate::media::Track::Audio, running, length)?;
+        let at = self.placement.place(Track::Audio, running, length)?;
         self.seen();
         self.feed.audio(at, samples)
     }

@@ -20,7 +20,7 @@ pub fn run(capture: &Capture, path: &Path) -> End {
         Ok(frame) => frame,
         Err(text) => return End::Failed(text),
     };
-    capture.live();
+    capture.report_live();
     let fps = capture.format.fps;
     let mut next = fps.frame_at(capture.clock.now()) + 1;
     loop {

@@ -24,6 +24,7 @@ use crate::bridge::protocol::{EngineEvent, SourceState};
 use crate::config::{Source, SourceKind};
 use crate::media::MediaTime;
 use gstreamer as gst;
+use std::cell::Cell;
 use std::path::Path;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
@@ -65,6 +66,8 @@ pub struct Capture {
     pub feed: Feed,
     pub stop: Stop,
     pub out: SyncSender<Out>,
+    /// This try at the source has given something.
+    pub live: Cell<bool>,
 }
 
 /// How one try at a source ended.
@@ -94,8 +97,9 @@ impl Capture {
     /// Until the engine stops: captures, and captures again.
     pub fn run(self) {
         self.report(SourceState::Starting, String::new());
-        let mut last = String::new();
+        let mut told = String::new();
         loop {
+            self.live.set(false);
             match self.run_once() {
                 End::Stopped => return,
                 End::Finished(text) => {
@@ -104,10 +108,10 @@ impl Capture {
                 }
                 // The same failure again and again is told once.
                 End::Failed(text) => {
-                    if text != last {
+                    if self.live.get() || text != told {
                         self.report(SourceState::Lost, text.clone());
                     }
-                    last = text;
+                    told = text;
                 }
             }
             if self.stop.wait(RETRY) {
@@ -127,7 +131,8 @@ impl Capture {
         }
     }
 
-    fn live(&self) {
+    fn report_live(&self) {
+        self.live.set(true);
         self.report(SourceState::Live, String::new());
     }
 

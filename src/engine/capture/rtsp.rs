@@ -1,6 +1,6 @@
 //! The `rtsp` source: a network camera, over TCP.
 
-use super::graph::{Captured, Graph};
+use super::graph::{Captured, Graph, Patience};
 use super::{Capture, End, decode};
 use crate::engine::elements::set;
 use std::sync::Arc;
@@ -12,7 +12,10 @@ const JITTER_MS: u64 = 200;
 /// are shown so long after the camera took them, and so arrive before they are due.
 const DELAY: Duration = Duration::from_millis(JITTER_MS + 100);
 /// A camera may take some seconds to its first keyframe.
-const PATIENCE: Duration = Duration::from_secs(6);
+const PATIENCE: Patience = Patience {
+    at_start: Duration::from_secs(6),
+    later: Duration::from_secs(2),
+};
 const CONNECT_LIMIT_US: u64 = 5_000_000;
 
 pub fn run(capture: &Capture, url: &str) -> End {
@@ -54,17 +57,34 @@ fn shown(url: &str) -> String {
     parsed.into()
 }
 
-/// A text from GStreamer without what may be secret in `url`.
+/// A text from GStreamer without what may be secret in `url`. Short secrets are looked for as whole words only, or
+/// they would take apart the words they happen to be part of.
 fn redact(url: &str, text: &str) -> String {
-    let text = text.replace(url, &shown(url));
+    let mut text = text.replace(url, &shown(url));
     let Ok(parsed) = url::Url::parse(url) else {
         return text;
     };
-    [parsed.password(), Some(parsed.username()), parsed.query()]
-        .into_iter()
-        .flatten()
-        .filter(|secret| !secret.is_empty())
-        .fold(text, |text, secret| text.replace(secret, "••••"))
+    let secrets = [parsed.password(), Some(parsed.username()), parsed.query()];
+    for secret in secrets.into_iter().flatten().filter(|s| !s.is_empty()) {
+        let is_part = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+        let mut out = String::new();
+        let mut rest = text.as_str();
+        while let Some(at) = rest.find(secret) {
+            let (before, found) = rest.split_at(at);
+            let after = &found[secret.len()..];
+            let within = is_part(before.chars().next_back()) || is_part(after.chars().next());
+            out.push_str(before);
+            out.push_str(if within && secret.len() < 4 {
+                secret
+            } else {
+                "••••"
+            });
+            rest = after;
+        }
+        out.push_str(rest);
+        text = out;
+    }
+    text
 }
 
 #[cfg(test)]
@@ -76,10 +96,14 @@ mod tests {
         let url = "rtsp://admin:s3cret@cam.local:554/stream?token=abc";
         assert_eq!(shown(url), "rtsp://cam.local:554/stream");
         assert_eq!(shown("rtsp:// not a url"), "the RTSP address");
-        let text = format!("Could not open {url} (s3cret, token=abc)");
+        let text = format!("Could not open {url} (xs3cret, token=abc)");
         assert_eq!(
             redact(url, &text),
-            "Could not open rtsp://cam.local:554/stream (••••, ••••)"
+            "Could not open rtsp://cam.local:554/stream (x••••, ••••)"
+        );
+        assert_eq!(
+            redact("rtsp://u:pw@cam/", "Could not open cam: u:pw"),
+            "Could not open cam: ••••:••••"
         );
     }
 }

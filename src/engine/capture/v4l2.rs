@@ -1,6 +1,6 @@
 //! The `v4l2` source: a camera or a capture card of the kernel's.
 
-use super::graph::{Captured, Graph};
+use super::graph::{Captured, Graph, Patience};
 use super::{Capture, End};
 use crate::engine::elements::make;
 use crate::engine::encode::caps_filter;
@@ -12,7 +12,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Cameras take a second or two to begin.
-const PATIENCE: Duration = Duration::from_secs(4);
+const PATIENCE: Patience = Patience {
+    at_start: Duration::from_secs(4),
+    later: Duration::from_millis(1_500),
+};
 
 pub fn run(capture: &Capture, device: &Path) -> End {
     match play(capture, device) {

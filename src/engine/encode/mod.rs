@@ -6,7 +6,7 @@ mod candidates;
 pub mod trial;
 
 pub use branch::caps_filter;
-pub use candidates::Candidate;
+pub use candidates::{CANDIDATES, Candidate};
 
 use super::clock::{Clock, to_clock_time, to_media_time};
 use super::error::EngineError;

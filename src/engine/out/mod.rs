@@ -180,9 +180,7 @@ mod tests {
             tx.send(out).unwrap();
         }
         let mut wire = Narrow(Vec::new());
-        let mut inner = writer(&mut wire);
-        inner.socket.flush().unwrap();
-        inner.run(&rx).unwrap();
+        writer(&mut wire).run(&rx).unwrap();
         let mut decoder = Decoder::<Up>::new();
         decoder.push(&wire.0);
         let mut kinds = Vec::new();

@@ -1,7 +1,8 @@
 //! The verdict: what was measured, in sentences. Pure.
 
+use super::Judge;
 use super::report::{StreamReport, Verdict};
-use super::{Judge, Unreadable};
+use super::track::Unreadable;
 
 /// Sound and picture of one moment further apart than this on the wire: a player that starts with either
 /// waits as long for the other.

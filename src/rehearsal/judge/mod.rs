@@ -9,20 +9,21 @@ pub mod rate;
 pub mod report;
 mod stamps;
 mod timing;
+mod track;
 
 use crate::media::Track;
-use crate::rehearsal::rules::{BAD_NAME, End, Platform, Refusal, StreamKey};
+use crate::rehearsal::platform::Platform;
+use crate::rehearsal::rules::{BAD_NAME, End, Refusal, StreamKey};
 use crate::rtmp::Amf0Value;
-use crate::rtmp::flv::{self, AudioBody, FlvError, VideoBody};
+use crate::rtmp::flv::{self, AudioBody, VideoBody};
 use crate::stamp;
 use bytes::Bytes;
-use codec::{AudioCodec, VideoCodec};
 use histogram::Histogram;
 use rate::Rate;
 use report::*;
 use stamps::{Sighting, Stamps};
 use std::time::Instant;
-use timing::{Clock, Grid};
+use track::{Audio, Video, VideoFrame, thousandths};
 
 /// Publishes told one by one in the report.
 const MAX_LISTED: usize = 256;
@@ -38,18 +39,6 @@ pub struct Arrival {
     pub at: Instant,
     /// µs since the Unix epoch, for the latency of stamped frames.
     pub wall_us: u64,
-}
-
-/// One H.264 access unit as an FLV tag carries it.
-#[derive(Clone, Copy, Debug)]
-struct VideoFrame<'a> {
-    /// On the publish's timeline.
-    dts_ms: u64,
-    /// Presentation less decode time.
-    composition_ms: i32,
-    keyframe: bool,
-    /// NAL units behind 4-byte lengths.
-    data: &'a [u8],
 }
 
 #[derive(Debug)]
@@ -90,61 +79,6 @@ struct Publish {
     first_audio_ms: Option<i64>,
 }
 
-#[derive(Debug, Default)]
-struct Video {
-    frames: u64,
-    keyframes: u64,
-    header: Option<Vec<u8>>,
-    codec: Option<VideoCodec>,
-    codec_changes: u64,
-    before_header: u64,
-    /// Publishes whose first picture was no keyframe.
-    began_without_keyframe: u64,
-    rate: Rate,
-    clock: Clock,
-    grid: Grid,
-    presented_before_decoded: u64,
-    gop: Option<Gop>,
-    gops: Option<GopReport>,
-    last_arrival: Option<Instant>,
-    largest_gap_ms: f64,
-    unreadable: Unreadable,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Gop {
-    began_ms: u64,
-    frames: u64,
-}
-
-#[derive(Debug, Default)]
-struct Audio {
-    frames: u64,
-    header: Option<Vec<u8>>,
-    codec: Option<AudioCodec>,
-    codec_changes: u64,
-    before_header: u64,
-    rate: Rate,
-    clock: Clock,
-    last_arrival: Option<Instant>,
-    largest_gap_ms: f64,
-    unreadable: Unreadable,
-}
-
-/// Tags that hold something else, or are broken.
-#[derive(Debug, Default)]
-struct Unreadable {
-    count: u64,
-    first: Option<FlvError>,
-}
-
-impl Unreadable {
-    fn add(&mut self, error: FlvError) {
-        self.count += 1;
-        self.first.get_or_insert(error);
-    }
-}
-
 /// What came since the last summary.
 #[derive(Debug, Default)]
 struct Second {
@@ -162,7 +96,7 @@ impl Judge {
         Judge {
             platform,
             key: key.to_string(),
-            app: printable(app),
+            app: printable(&key.shown_app(app)),
             encoder: None,
             first_publish: None,
             publishes: Vec::new(),
@@ -255,7 +189,7 @@ impl Judge {
     pub fn tag(&mut self, now: Arrival, track: Track, at_ms: u64, body: &Bytes) {
         match track {
             Track::Video => match flv::parse_video(body) {
-                Ok(VideoBody::SequenceHeader(record)) => self.video_header(&record),
+                Ok(VideoBody::SequenceHeader(record)) => self.video.set_header(&record),
                 Ok(VideoBody::AccessUnit {
                     keyframe,
                     cts_ms,
@@ -273,7 +207,7 @@ impl Judge {
                 Err(error) => self.video.unreadable.add(error),
             },
             Track::Audio => match flv::parse_audio(body) {
-                Ok(AudioBody::SequenceHeader(config)) => self.audio_header(&config),
+                Ok(AudioBody::SequenceHeader(config)) => self.audio.set_header(&config),
                 Ok(AudioBody::Frame(data)) => self.audio(now, at_ms, &data),
                 Err(error) => self.audio.unreadable.add(error),
             },
@@ -287,22 +221,6 @@ impl Judge {
         }
         if let Some(encoder) = value.get("encoder").and_then(Amf0Value::as_str) {
             self.encoder = Some(printable(encoder));
-        }
-    }
-
-    /// An AVCDecoderConfigurationRecord.
-    fn video_header(&mut self, record: &[u8]) {
-        let video = &mut self.video;
-        if remember(&mut video.header, record, &mut video.codec_changes) {
-            video.codec = codec::video(record);
-        }
-    }
-
-    /// An AudioSpecificConfig.
-    fn audio_header(&mut self, config: &[u8]) {
-        let audio = &mut self.audio;
-        if remember(&mut audio.header, config, &mut audio.codec_changes) {
-            audio.codec = codec::audio(config);
         }
     }
 
@@ -472,160 +390,12 @@ impl Publish {
     }
 }
 
-impl Video {
-    fn restart(&mut self) {
-        self.clock.restart();
-        self.grid.restart();
-        self.rate.restart();
-        self.gop = None;
-        self.last_arrival = None;
-    }
-
-    fn see(&mut self, at: Instant, frame: VideoFrame, pts_ms: i64, first: bool) {
-        self.frames += 1;
-        self.before_header += u64::from(self.header.is_none());
-        self.began_without_keyframe += u64::from(first && !frame.keyframe);
-        self.presented_before_decoded += u64::from(frame.composition_ms < 0);
-        self.rate.add(frame.dts_ms, frame.data.len() as u64);
-        let unit_ms = self.grid.fps().map(|fps| 1_000.0 / fps.as_f64());
-        self.clock.tick(frame.dts_ms, unit_ms);
-        self.grid.check(pts_ms, frame.keyframe);
-        note_gap(&mut self.last_arrival, at, &mut self.largest_gap_ms);
-        if frame.keyframe {
-            self.keyframes += 1;
-            let next = Gop {
-                began_ms: frame.dts_ms,
-                frames: 1,
-            };
-            if let Some(gop) = self.gop.replace(next) {
-                self.close_gop(gop, frame.dts_ms.saturating_sub(gop.began_ms));
-            }
-        } else if let Some(gop) = &mut self.gop {
-            gop.frames += 1;
-        }
-    }
-
-    fn close_gop(&mut self, gop: Gop, ms: u64) {
-        let so_far = self.gops.unwrap_or(GopReport {
-            complete: 0,
-            min_frames: gop.frames,
-            max_frames: gop.frames,
-            min_ms: ms,
-            max_ms: ms,
-            exact: true,
-        });
-        let (min_frames, max_frames) = (
-            so_far.min_frames.min(gop.frames),
-            so_far.max_frames.max(gop.frames),
-        );
-        self.gops = Some(GopReport {
-            complete: so_far.complete + 1,
-            min_frames,
-            max_frames,
-            min_ms: so_far.min_ms.min(ms),
-            max_ms: so_far.max_ms.max(ms),
-            exact: min_frames == max_frames,
-        });
-    }
-
-    fn report(&self) -> VideoReport {
-        let fps = self.grid.fps().map(|fps| fps.as_f64());
-        VideoReport {
-            frames: self.frames,
-            keyframes: self.keyframes,
-            codec: self.codec.clone(),
-            codec_changes: self.codec_changes,
-            fps: fps.map(thousandths),
-            bitrate: self
-                .rate
-                .report(fps.map_or(0.0, |fps| 1_000.0 / fps))
-                .rounded(),
-            gop: self.gops,
-            timestamps: timestamps(&self.clock),
-            holes: self.clock.holes,
-            holes_ms: thousandths(self.clock.hole_ms),
-            grid: (self.grid.judged > 0).then(|| GridReport {
-                judged: self.grid.judged,
-                bent: self.grid.bent,
-                worst_ms: self.grid.worst_us as f64 / 1e3,
-            }),
-            largest_arrival_gap_ms: self.largest_gap_ms,
-        }
-    }
-}
-
-impl Audio {
-    fn restart(&mut self) {
-        self.clock.restart();
-        self.rate.restart();
-        self.last_arrival = None;
-    }
-
-    fn see(&mut self, at: Instant, at_ms: u64, bytes: u64) {
-        self.frames += 1;
-        self.before_header += u64::from(self.header.is_none());
-        self.rate.add(at_ms, bytes);
-        let unit_ms = self.unit_ms();
-        self.clock.tick(at_ms, unit_ms);
-        note_gap(&mut self.last_arrival, at, &mut self.largest_gap_ms);
-    }
-
-    /// How long one frame lasts.
-    fn unit_ms(&self) -> Option<f64> {
-        self.codec
-            .as_ref()
-            .filter(|codec| codec.sample_rate > 0)
-            .map(|codec| f64::from(codec.frame_samples) * 1_000.0 / f64::from(codec.sample_rate))
-    }
-
-    fn report(&self) -> AudioReport {
-        AudioReport {
-            frames: self.frames,
-            codec: self.codec.clone(),
-            codec_changes: self.codec_changes,
-            bitrate: self.rate.report(self.unit_ms().unwrap_or(0.0)).rounded(),
-            timestamps: timestamps(&self.clock),
-            holes: self.clock.holes,
-            holes_ms: thousandths(self.clock.hole_ms),
-            largest_arrival_gap_ms: self.largest_gap_ms,
-        }
-    }
-}
-
-fn timestamps(clock: &Clock) -> TimestampReport {
-    TimestampReport {
-        went_back: clock.went_back,
-        most_back_ms: clock.most_back_ms,
-        largest_step_ms: clock.largest_step_ms,
-    }
-}
-
-fn note_gap(last: &mut Option<Instant>, at: Instant, largest_ms: &mut f64) {
-    if let Some(before) = last.replace(at) {
-        *largest_ms = largest_ms.max(thousandths((at - before).as_secs_f64() * 1e3));
-    }
-}
-
-/// Keeps a sequence header; true when it is not the one that was there.
-fn remember(kept: &mut Option<Vec<u8>>, header: &[u8], changes: &mut u64) -> bool {
-    if kept.as_deref() == Some(header) {
-        return false;
-    }
-    *changes += u64::from(kept.is_some());
-    *kept = Some(header.to_vec());
-    true
-}
-
 /// A publisher's text, short and without what a terminal would obey.
 fn printable(text: &str) -> String {
     text.chars()
         .filter(|c| !c.is_control())
         .take(MAX_TEXT)
         .collect()
-}
-
-fn thousandths(x: f64) -> f64 {
-    (x * 1e3).round() / 1e3
 }
 
 #[cfg(test)]

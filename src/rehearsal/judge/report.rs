@@ -2,7 +2,8 @@
 
 use super::codec::{AudioCodec, VideoCodec};
 use super::rate::RateReport;
-use crate::rehearsal::rules::{End, Platform};
+use crate::rehearsal::platform::Platform;
+use crate::rehearsal::rules::End;
 use serde::Serialize;
 use std::fmt;
 
@@ -71,8 +72,8 @@ pub struct Report {
     /// Seconds since the Unix epoch.
     pub started_unix_s: u64,
     pub length_s: f64,
-    /// Connections that ended before they published, and why; the first few.
-    pub failed_connections: u64,
+    /// Connections and recordings that failed, and how the first few did.
+    pub failure_count: u64,
     pub failures: Vec<String>,
     /// One for each key, in the order of their first publish.
     pub streams: Vec<StreamReport>,
@@ -235,11 +236,11 @@ impl fmt::Display for Report {
         for stream in &self.streams {
             writeln!(f, "{stream}")?;
         }
-        if self.failed_connections > 0 {
+        if self.failure_count > 0 {
             writeln!(
                 f,
-                "{} connections ended before they published:",
-                self.failed_connections
+                "Failures of connections and recordings: {}",
+                self.failure_count
             )?;
             for failure in &self.failures {
                 writeln!(f, "  {failure}")?;

@@ -42,8 +42,8 @@ impl Publisher {
             ("framerate", Amf0Value::Number(30.0)),
             ("encoder", Amf0Value::string("Test 1.0")),
         ]));
-        self.judge.video_header(&AVCC);
-        self.judge.audio_header(&[0x11, 0x90]);
+        self.judge.video.set_header(&AVCC);
+        self.judge.audio.set_header(&[0x11, 0x90]);
     }
 
     /// Frame `n` with what sound belongs to it, on a timeline that began at frame `zero`.

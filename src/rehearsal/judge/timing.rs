@@ -80,7 +80,8 @@ impl Grid {
         self.anchor_ms = None;
     }
 
-    /// A keyframe that is on the grid becomes its origin, so that no error adds up over hours.
+    /// Each keyframe becomes the grid's origin, once it was itself measured from the one before: so no error adds
+    /// up over hours, and a timeline that was shifted once counts once.
     pub fn check(&mut self, pts_ms: i64, keyframe: bool) {
         let Some(fps) = self.fps else { return };
         let anchor = *self.anchor_ms.get_or_insert(pts_ms);
@@ -92,7 +93,8 @@ impl Grid {
         }
         if off_us.abs() > TOLERANCE_US {
             self.bent += 1;
-        } else if keyframe {
+        }
+        if keyframe {
             self.anchor_ms = Some(pts_ms);
         }
     }
@@ -167,10 +169,16 @@ mod tests {
     fn a_bent_frame_is_seen() {
         let mut grid = Grid::default();
         grid.set_rate(30.0);
-        for (pts, keyframe) in [(0, true), (33, false), (60, false), (100, false)] {
+        for (pts, keyframe) in [
+            (0, true),
+            (33, false),
+            (60, false),
+            (110, true),
+            (143, false),
+        ] {
             grid.check(pts, keyframe);
         }
-        assert_eq!((grid.bent, grid.worst_us), (1, -6_667));
+        assert_eq!((grid.bent, grid.worst_us), (2, 10_000));
     }
 
     #[test]

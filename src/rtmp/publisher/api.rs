@@ -83,6 +83,8 @@ pub enum PublisherError {
     Protocol(#[from] ChunkError),
     #[error("the server answered createStream without a stream number")]
     NoStreamId,
+    #[error("the server closed the connection {0}")]
+    Closed(Stage),
     #[error(
         "the server asks for a user and a password: give this destination `user` and `password`"
     )]
@@ -98,8 +100,39 @@ impl PublisherError {
             // Another try may reach a healthier server behind the same name.
             PublisherError::Handshake(_)
             | PublisherError::Protocol(_)
-            | PublisherError::NoStreamId => false,
+            | PublisherError::NoStreamId
+            // Servers that are going down close just like those that do not want us.
+            | PublisherError::Closed(_) => false,
         }
+    }
+}
+
+/// How far a session had come when its connection was closed. Many servers refuse by closing without a word;
+/// what they mean depends on what was asked last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    Handshake,
+    Connect,
+    Standby,
+    Publish,
+    OnAir,
+    /// We had ended it.
+    Over,
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Stage::Handshake => "during the RTMP handshake; is this an RTMP server?",
+            Stage::Connect => "without answering `connect`; check the path of the server URL",
+            Stage::Standby => "while it stood by",
+            Stage::Publish => {
+                "without answering `publish`; check the stream key, and that the platform's event is open \
+                 for streaming"
+            }
+            Stage::OnAir => "while on air",
+            Stage::Over => "after the stream had ended",
+        })
     }
 }
 

@@ -210,6 +210,16 @@ impl Lab {
         String::from_utf8_lossy(&out).contains("LOWER_UP")
     }
 
+    /// The box's kernel no longer takes a route whose interface has no carrier, as a network manager would see to. Programs
+    /// that know nothing of uplinks then leave by the other one.
+    pub fn route_by_carrier(&self) {
+        self.sysctl(
+            &self.box_ns(),
+            "net/ipv4/conf/all/ignore_routes_with_linkdown",
+            "1",
+        );
+    }
+
     /// The gateway drops everything that it should pass on, both ways, and says nothing: the box keeps its carrier.
     pub fn blackhole(&self, side: Side) {
         self.change(&self.gateway(side), "rule add pref 1 blackhole");

@@ -22,6 +22,7 @@ pub struct Setup {
     tls: Option<(SocketAddr, Leaf)>,
     netns: Option<String>,
     drop_idle_publisher: Option<Duration>,
+    record_at_most: Option<u64>,
 }
 
 impl Setup {
@@ -33,6 +34,7 @@ impl Setup {
             tls: None,
             netns: None,
             drop_idle_publisher: None,
+            record_at_most: None,
         }
     }
 
@@ -55,6 +57,12 @@ impl Setup {
     /// How long a publisher may be silent before its place is free; without it nginx keeps a dead one for long.
     pub fn drop_idle_publisher(mut self, after: Duration) -> Self {
         self.drop_idle_publisher = Some(after);
+        self
+    }
+
+    /// Records only so many bytes of each publish: enough to see it arrive, where what follows is not looked at.
+    pub fn record_at_most(mut self, bytes: u64) -> Self {
+        self.record_at_most = Some(bytes);
         self
     }
 
@@ -82,12 +90,16 @@ impl Setup {
             .drop_idle_publisher
             .map(|after| format!("drop_idle_publisher {}ms;", after.as_millis()))
             .unwrap_or_default();
+        let most = self
+            .record_at_most
+            .map(|bytes| format!("record_max_size {bytes};"))
+            .unwrap_or_default();
         // Names carry the second of their beginning; a second publish within it is appended, not written over.
         let _ = write!(
             text,
             "rtmp {{ access_log off; server {{ listen {}; chunk_size 4096; max_message 16M;\n\
                application live {{ live on; {idle}\n\
-                 record all; record_path {}; record_unique on; record_append on; }} }} }}\n",
+                 record all; record_path {}; record_unique on; record_append on; {most} }} }} }}\n",
             self.rtmp,
             recordings.display()
         );

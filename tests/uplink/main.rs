@@ -1,0 +1,4 @@
+//! The uplink against real faults: nginx-rtmp as the ingest, network namespaces as the network.
+
+mod failover;
+mod rig;

@@ -1,0 +1,203 @@
+//! What every fault is tried on: Regia with a file source at 720p30 and 3 Mb/s, ingests by nginx-rtmp, and the truth, which is
+//! Regia's own copy recording compared packet by packet with everything that the ingests recorded.
+
+use regia_testkit::lab::{Lab, Side};
+use regia_testkit::media::Recording;
+use regia_testkit::nginx::{Nginx, Setup as NginxSetup};
+use regia_testkit::regia::{Regia, Setup as RegiaSetup};
+use regia_testkit::truth::{self, Truth};
+use regia_testkit::{flv, wait};
+use serde_json::Value;
+use std::fmt::Write as _;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// Bounds in these tests are for a busy machine; the figures are printed, and the bench keeps them.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+const CLIP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/media/bigbuckbunny.mp4");
+
+/// One encode at a time: two would disturb each other on two cores.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+pub fn alone() -> MutexGuard<'static, ()> {
+    ONE_AT_A_TIME
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+/// What to put on air, and how.
+pub struct Plan {
+    pub dir: TempDir,
+    netns: Option<String>,
+    text: String,
+}
+
+impl Plan {
+    pub fn new() -> Self {
+        let dir = tempfile::Builder::new()
+            .prefix("regia-uplink-")
+            .tempdir()
+            .expect("a temporary directory");
+        let copies = dir.path().join("copies");
+        std::fs::create_dir(&copies).expect("a fresh directory is writable");
+        let text = format!(
+            "[programme]\nwidth = 1280\nheight = 720\nfps = 30\n\
+             [programme.video]\nbitrate_kbps = 3000\nmin_bitrate_kbps = 1000\npreset = \"superfast\"\n\
+             [[source]]\nid = \"clip\"\nkind = \"file\"\npath = {CLIP:?}\nloop = true\n\
+             [[recording]]\nid = \"truth\"\nkind = \"copy\"\npath = {copies:?}\n"
+        );
+        Plan {
+            dir,
+            netns: None,
+            text,
+        }
+    }
+
+    /// Runs in the lab's box, with an uplink over each of its interfaces.
+    pub fn in_lab(mut self, lab: &Lab) -> Self {
+        self.netns = Some(lab.box_ns());
+        for (id, side) in [("fibre", Side::A), ("lte", Side::B)] {
+            let interface = lab.interface(side);
+            let _ = writeln!(
+                self.text,
+                "[[uplink]]\nid = {id:?}\ninterface = {interface:?}"
+            );
+        }
+        self
+    }
+
+    pub fn window(mut self, lines: &str) -> Self {
+        let _ = writeln!(self.text, "[window]\n{lines}");
+        self
+    }
+
+    /// A destination to `server` with further lines of its table.
+    pub fn destination(mut self, id: &str, server: &str, lines: &str) -> Self {
+        let _ = writeln!(
+            self.text,
+            "[[destination]]\nid = {id:?}\nserver = {server:?}\nkey = \"key\"\n{lines}"
+        );
+        self
+    }
+
+    pub fn nginx(&self, name: &str) -> NginxSetup {
+        NginxSetup::new(&self.dir.path().join(name))
+    }
+
+    /// Nginx on an address of the lab's.
+    pub fn lab_nginx(&self, lab: &Lab, number: usize) -> NginxSetup {
+        let address = SocketAddr::new(IpAddr::V4(lab.ingests()[number]), 1935);
+        self.nginx(&format!("ingest{number}"))
+            .rtmp(address)
+            .netns(&lab.ingest_ns())
+    }
+
+    pub fn start(self) -> OnAir {
+        let mut setup = RegiaSetup::new(env!("CARGO_BIN_EXE_regia"), self.text);
+        if let Some(netns) = &self.netns {
+            setup = setup.netns(netns);
+        }
+        OnAir {
+            regia: setup.env("REGIA_LOG", "debug").start(),
+            copies: self.dir.path().join("copies"),
+            _dir: self.dir,
+        }
+    }
+}
+
+pub struct OnAir {
+    pub regia: Regia,
+    copies: PathBuf,
+    _dir: TempDir,
+}
+
+impl OnAir {
+    /// Until the destination is on air and nothing of the start is left to catch up.
+    pub fn settle(&mut self, id: &str) -> Value {
+        self.regia
+            .wait_status("the destination on air and caught up", PATIENCE, |status| {
+                destination(status, id).is_some_and(|to| {
+                    to["state"] == "on_air"
+                        && to["hold_used_s"].as_f64().is_some_and(|used| used < 1.0)
+                })
+            });
+        std::thread::sleep(Duration::from_secs(3));
+        self.status(id)
+    }
+
+    pub fn status(&mut self, id: &str) -> Value {
+        wait::must("the destination's status", PATIENCE, || {
+            self.regia.destination(id)
+        })
+    }
+
+    /// Ends the broadcast in order and compares its copy with what the ingests have.
+    pub fn truth(&mut self, ingests: &mut [&mut Nginx]) -> (Truth, Recording, Vec<Recording>) {
+        let ended = self.regia.terminate(PATIENCE * 2);
+        assert!(
+            ended.success(),
+            "regia ended with {ended}; its log:\n{}",
+            self.regia.process.text()
+        );
+        let recorded: Vec<Recording> = ingests
+            .iter_mut()
+            .flat_map(|nginx| nginx.finish())
+            .collect();
+        let copy = self.copy();
+        let truth = truth::compare(&copy, &recorded);
+        println!("{truth}");
+        (truth, copy, recorded)
+    }
+
+    /// Everything of the copy is on some ingest, from its first unit to its last.
+    pub fn assert_all_arrived(&mut self, ingests: &mut [&mut Nginx]) -> Truth {
+        let (truth, _, _) = self.truth(ingests);
+        if truth.lost() > 0
+            || truth.video.before()
+                + truth.video.after()
+                + truth.audio.before()
+                + truth.audio.after()
+                > 0
+        {
+            println!("{}", self.regia.process.text());
+        }
+        truth.assert_nothing_lost();
+        assert_eq!(
+            (truth.video.before(), truth.video.after()),
+            (0, 0),
+            "video at the ends: {truth}"
+        );
+        assert_eq!(
+            (truth.audio.before(), truth.audio.after()),
+            (0, 0),
+            "audio at the ends: {truth}"
+        );
+        truth
+    }
+
+    pub fn copy(&self) -> Recording {
+        let files = flv::files(&self.copies);
+        assert_eq!(files.len(), 1, "one copy of one session");
+        Recording::read(&files[0])
+    }
+}
+
+pub fn destination<'a>(status: &'a Value, id: &str) -> Option<&'a Value> {
+    status["destinations"]
+        .as_array()?
+        .iter()
+        .find(|destination| destination["id"] == id)
+}
+
+pub fn url(ingest: &std::net::Ipv4Addr) -> String {
+    format!("rtmp://{ingest}:1935/live")
+}
+
+pub fn seconds(value: &Value, name: &str) -> f64 {
+    value[name]
+        .as_f64()
+        .unwrap_or_else(|| panic!("no {name} in {value}"))
+}
