@@ -27,12 +27,15 @@ pub struct Position {
     /// Number and time of the newest unit acknowledged, and the time of the newest one written.
     acknowledged: Option<(u64, MediaTime)>,
     written: Option<MediaTime>,
+    /// Up to where what was given up has been counted; at first the session's start.
+    counted: Option<MediaTime>,
 }
 
 impl Position {
     /// `start` stands before the session's first keyframe.
     pub fn new(start: Cursor) -> Self {
         Position {
+            counted: start.peek().map(|entry| entry.unit.dts),
             resume: start,
             acknowledged: None,
             written: None,
@@ -73,7 +76,7 @@ impl Position {
         shed(&mut self.resume, horizon);
     }
 
-    /// Whole GOPs older than `horizon` are shed; with `live` everything before the newest keyframe is.
+    /// What is given up is told once, however often a publish is tried. Whole GOPs older than `horizon` are shed; with `live` everything before the newest keyframe is.
     pub fn begin(&mut self, horizon: MediaTime, live: Option<Cursor>) -> Begin {
         self.forget(horizon);
         if let Some(live) = live.filter(|live| live.seq() > self.resume.seq()) {
@@ -81,22 +84,27 @@ impl Position {
         }
         let from = self.resume.clone();
         let starts = from.peek().map(|entry| entry.unit.dts);
-        let end = self
-            .acknowledged
-            .filter(|(seq, _)| *seq < from.seq())
-            .map(|(_, dts)| dts);
-        let begin = Begin {
-            repeated: match (self.written, starts) {
-                (Some(written), Some(starts)) => written.since(starts),
-                _ => Duration::ZERO,
-            },
-            shed: match (end, starts) {
-                (Some(end), Some(starts)) => starts.since(end),
-                _ => Duration::ZERO,
-            },
-            from,
+        let delivered = self.acknowledged;
+        let end = match delivered {
+            Some((seq, _)) if seq >= from.seq() => None,
+            _ => self.counted.max(delivered.map(|(_, dts)| dts)),
         };
-        begin
+        let shed = match (end, starts) {
+            (Some(end), Some(starts)) => starts.since(end),
+            _ => Duration::ZERO,
+        };
+        if !shed.is_zero() {
+            self.counted = starts;
+        }
+        let repeated = match (self.written, starts) {
+            (Some(written), Some(starts)) => written.since(starts),
+            _ => Duration::ZERO,
+        };
+        Begin {
+            from,
+            repeated,
+            shed,
+        }
     }
 
     /// Whether everything up to the unit numbered `seq` was acknowledged.
@@ -119,6 +127,7 @@ impl Position {
 mod tests {
     use super::*;
     use crate::window::tests::filled;
+    use proptest::prelude::*;
 
     fn ms(ms: i64) -> MediaTime {
         MediaTime::from_millis(ms)
@@ -205,6 +214,116 @@ mod tests {
         assert_eq!(begin.from.peek().unwrap().unit.dts, ms(8000));
         assert_eq!(begin.shed, Duration::from_millis(5100));
         assert_eq!(begin.repeated, Duration::ZERO);
+    }
+
+    #[test]
+    fn what_is_given_up_is_counted_once() {
+        let (_window, start) = filled(20);
+        let mut position = Position::new(start.clone());
+        assert_eq!(position.begin(ms(0), None).shed, Duration::ZERO);
+        // Nothing was ever published, and the publish is refused twice.
+        assert_eq!(position.begin(ms(3000), None).shed, Duration::from_secs(4));
+        assert_eq!(position.begin(ms(3500), None).shed, Duration::ZERO);
+        assert_eq!(position.begin(ms(5000), None).shed, Duration::from_secs(2));
+        position.note(&progress(behind(&start, 9000), behind(&start, 9000)));
+        assert_eq!(position.begin(ms(8000), None).shed, Duration::ZERO);
+        assert_eq!(
+            position.begin(ms(11_000), None).shed,
+            Duration::from_millis(3000)
+        );
+    }
+
+    /// One thing that happens to a lane.
+    #[derive(Clone, Debug)]
+    enum Step {
+        /// So many further units are written, and so many of those written are acknowledged.
+        Deliver {
+            write: usize,
+            acknowledge: usize,
+            confirm: usize,
+        },
+        Reconnect,
+        /// Time goes on by so many tenths of a second.
+        Wait(i64),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            4 => (0usize..60, 0usize..60, 0usize..60).prop_map(|(write, acknowledge, confirm)| {
+                Step::Deliver { write, acknowledge, confirm }
+            }),
+            2 => Just(Step::Reconnect),
+            2 => (0i64..80).prop_map(Step::Wait),
+        ]
+    }
+
+    proptest! {
+        /// Whatever a connection had acknowledged when it died, less the margin, or was confirmed, is not needed again.
+        /// Everything else goes out again, or is old enough to be shed, and is counted then.
+        #[test]
+        fn nothing_is_skipped_that_was_not_delivered_or_shed(steps in proptest::collection::vec(step(), 1..60)) {
+            let (_window, start) = filled(100);
+            let hold = Duration::from_secs(10);
+            let mut position = Position::new(start.clone());
+            let (mut now, mut shed) = (ms(0), Duration::ZERO);
+            // Sequence numbers count units from 1, one each 100 ms.
+            let dts = |seq: u64| ms(seq as i64 * 100 - 100);
+            let (mut written, mut acknowledged, mut confirmed) = (start.clone(), start.clone(), start.clone());
+            let (mut safe_until, mut newest_acknowledged, mut skipped) = (0u64, 0u64, 0u64);
+            for step in steps {
+                match step {
+                    Step::Deliver { write, acknowledge, confirm } => {
+                        for _ in 0..write {
+                            if written.peek().is_some_and(|entry| entry.unit.dts <= now) {
+                                written.advance();
+                            }
+                        }
+                        for _ in 0..acknowledge {
+                            if acknowledged.seq() < written.seq() {
+                                acknowledged.advance();
+                            }
+                        }
+                        for _ in 0..confirm {
+                            if confirmed.seq() < acknowledged.seq() {
+                                confirmed.advance();
+                            }
+                        }
+                        position.note(&Progress {
+                            acknowledged: Some(acknowledged.clone()),
+                            written: Some(written.clone()),
+                            confirmed: Some(confirmed.clone()),
+                            ..Progress::default()
+                        });
+                        newest_acknowledged = newest_acknowledged.max(acknowledged.seq());
+                        let margin = MARGIN.as_millis() as u64 / 100;
+                        safe_until = safe_until.max(acknowledged.seq().saturating_sub(margin)).max(confirmed.seq());
+                    }
+                    Step::Wait(tenths) => now = ms((now.as_millis() + tenths * 100).min(99_000)),
+                    Step::Reconnect => {
+                        let horizon = now - hold;
+                        let begin = position.begin(horizon, None);
+                        let from = begin.from.clone();
+                        prop_assert!(from.peek().is_some_and(|entry| entry.unit.keyframe));
+                        for seq in safe_until + 1..=from.seq() {
+                            prop_assert!(dts(seq) < horizon + Duration::from_secs(2), "unit {seq} skipped at {now:?}");
+                        }
+                        // What lies before the place is delivered, or shed now.
+                        let missing_from = skipped.max(newest_acknowledged);
+                        if from.seq() > missing_from {
+                            let units = from.seq() - missing_from;
+                            let counted = begin.shed.as_millis() as u64 / 100;
+                            prop_assert!(counted.abs_diff(units) <= 1, "{counted} of {units} counted");
+                            skipped = from.seq();
+                        } else {
+                            prop_assert_eq!(begin.shed, Duration::ZERO);
+                        }
+                        shed += begin.shed;
+                        (written, acknowledged, confirmed) = (from.clone(), from.clone(), from);
+                    }
+                }
+            }
+            prop_assert!(shed <= now.since(ms(0)) + Duration::from_secs(2));
+        }
     }
 
     #[test]

@@ -172,8 +172,13 @@ impl Row {
                 }
             }
         }
+        let said_no = self
+            .faults
+            .iter()
+            .any(|(_, event)| matches!(event, Ingest(_, Mode::Final)));
+        let patience = Duration::from_secs(if said_no { 15 } else { 3 });
         assert!(
-            world.longest_idle <= Duration::from_secs(3),
+            world.longest_idle <= patience,
             "{name}: untended for {:?}",
             world.longest_idle
         );
@@ -224,12 +229,12 @@ fn table() -> Vec<Row> {
             .at(3000, Ingest(0, Mode::Down))
             .at(8000, Ingest(0, Mode::Well))
             .expect(vec![MovesWithin(8000, 300), Accepted(0, 2..=2)]),
-        row("ingest down for an hour", one(), 3_600_000)
+        row("ingest down for long", one(), 600_000)
             .at(3000, Ingest(0, Mode::Down))
-            .at(3_590_000, Ingest(0, Mode::Well))
+            .at(590_000, Ingest(0, Mode::Well))
             .expect(vec![
-                MovesWithin(3_590_000, 3300),
-                Dials(0, 60_000..=3_580_000, 1100..=1250),
+                MovesWithin(590_000, 3300),
+                Dials(0, 60_000..=580_000, 168..=176),
             ]),
         row("2: carrier lost, backups present", four(), 8000)
             .at(3000, Carrier(0, false))
@@ -281,10 +286,19 @@ fn table() -> Vec<Row> {
         .at(3000, Dark(0))
         .at(23_000, Lit(0))
         .expect(vec![MovesWithin(23_000, 1200), Accepted(0, 1..=1)]),
-        row("4: with two ingests", one_uplink_two_ingests(), 30_000)
-            .at(3000, Dark(0))
-            .at(23_000, Lit(0))
-            .expect(vec![MovesWithin(23_000, 700), EndsOn(1)]),
+        row(
+            "4: with two ingests, the first still holding on",
+            one_uplink_two_ingests(),
+            30_000,
+        )
+        .ghosts(Ghosts::HoldAlways(Duration::from_secs(300)))
+        .at(3000, Dark(0))
+        .at(23_000, Lit(0))
+        .expect(vec![
+            MovesWithin(23_000, 700),
+            Accepted(1, 1..=1),
+            EndsOn(1),
+        ]),
         row("4: carrier away for 20 s", one(), 30_000)
             .at(3000, Carrier(0, false))
             .at(23_000, Carrier(0, true))
@@ -335,7 +349,7 @@ fn table() -> Vec<Row> {
             .at(3000, Dark(0))
             .at(63_000, Lit(0))
             .at(64_000, Carrier(1, true))
-            .expect(vec![MovesWithin(63_000, 700), Accepted(1, 1..=1)]),
+            .expect(vec![MovesWithin(63_000, 700)]),
         row("8: a ghost for 20 s", one(), 40_000)
             .ghosts(Ghosts::HoldAlways(Duration::from_secs(20)))
             .at(3000, Reset(0))
@@ -352,14 +366,10 @@ fn table() -> Vec<Row> {
                 Accepted(0, 1..=1),
                 Accepted(1, 1..=1),
             ]),
-        row(
-            "somebody else is live on the key for an hour",
-            one(),
-            3_600_000,
-        )
-        .at(3000, Ingest(0, Mode::Busy))
-        .at(3000, Reset(0))
-        .expect(vec![Asked(0, 700..=900)]),
+        row("somebody else is live on the key", one(), 600_000)
+            .at(3000, Ingest(0, Mode::Busy))
+            .at(3000, Reset(0))
+            .expect(vec![Asked(0, 250..=270)]),
         row("9: reads nothing any more", four(), 10_000)
             .at(3000, Ingest(0, Mode::Deaf))
             .expect(vec![MovesWithin(3000, 2000), Accepted(1, 1..=1)]),
@@ -370,7 +380,7 @@ fn table() -> Vec<Row> {
             .at(0, Ingest(0, Mode::Mute))
             .at(20_000, Ingest(0, Mode::Well))
             .expect(vec![MovesWithin(20_000, 5400), Asked(0, 3..=6)]),
-        row("no answer to the publish, and a backup", four(), 10_000)
+        row("no answer to the publish, and a backup", four(), 15_000)
             .at(3000, Ingest(1, Mode::Mute))
             .at(3000, Dark(0))
             .expect(vec![MovesWithin(3000, 9500), Asked(1, 1..=2)]),
@@ -454,6 +464,17 @@ fn table() -> Vec<Row> {
         .at(3000, Move(0))
         .expect(vec![NoGap(500..=59_000, 20), Asked(0, 4..=4), EndsOn(0)]),
         row(
+            "a second request while the first is under way",
+            two_uplinks_one_ingest(),
+            20_000,
+        )
+        .ghosts(Ghosts::TakeOver)
+        .at(3000, Ingest(0, Mode::Mute))
+        .at(3000, Move(0))
+        .at(4000, Move(1))
+        .at(6000, Ingest(0, Mode::Well))
+        .expect(vec![NoGap(500..=19_000, 20), Accepted(0, 2..=2)]),
+        row(
             "the server that asked for a move dies before",
             four(),
             30_000,
@@ -475,27 +496,27 @@ fn table() -> Vec<Row> {
                 NoGap(500..=6500, 20),
                 EndsOn(3),
             ]),
-        row("backup down for hours", four(), 7_200_000)
+        row("backup down for long", four(), 1_200_000)
             .at(3000, Ingest(1, Mode::Down))
             .expect(vec![
-                NoGap(500..=7_199_000, 20),
-                Dials(3, 60_000..=7_200_000, 450..=480),
+                NoGap(500..=1_199_000, 20),
+                Dials(3, 60_000..=1_200_000, 74..=78),
             ]),
-        row("backup dark for hours", four(), 7_200_000)
+        row("backup dark for long", four(), 1_200_000)
             .at(3000, Dark(1))
             .expect(vec![
-                NoGap(500..=7_199_000, 20),
-                Dials(3, 60_000..=7_200_000, 200..=480),
+                NoGap(500..=1_199_000, 20),
+                Dials(3, 60_000..=1_200_000, 45..=60),
             ]),
         row(
-            "backup that was down for an hour is dialled at once when it is needed",
+            "backup that was down for long is dialled at once when it is needed",
             four(),
-            3_610_000,
+            610_000,
         )
         .at(3000, Ingest(1, Mode::Down))
-        .at(3_600_000, Ingest(1, Mode::Well))
-        .at(3_600_010, Dark(0))
-        .expect(vec![MovesWithin(3_600_010, 2000)]),
+        .at(600_000, Ingest(1, Mode::Well))
+        .at(600_010, Dark(0))
+        .expect(vec![MovesWithin(600_010, 2000)]),
         row("server that ends idle standbys", four(), 600_000)
             .at(3000, Ingest(1, Mode::Impatient))
             .expect(vec![Dials(3, 60_000..=600_000, 30..=40), EndsOn(0)]),
@@ -558,7 +579,7 @@ fn a_budget_that_is_used_up_means_three_publishes_a_minute() {
             world.accepted
         );
         assert!(
-            world.most_in_a_minute(Duration::from_secs(60)) <= 3,
+            world.most_in_a_minute(Duration::from_secs(130)) <= 3,
             "{:?}",
             world.accepted
         );

@@ -10,6 +10,8 @@ pub const STEP: Duration = Duration::from_millis(10);
 const DIAL_ROUND_TRIPS: u32 = 5;
 /// As in the shell around `Failover`.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(8);
+/// Without an answer an idle connection ends.
+const KEEP_ALIVE: Duration = Duration::from_secs(11);
 const STALL_AFTER: Duration = Duration::from_millis(1500);
 const RETRANSMISSION: Duration = Duration::from_millis(200);
 /// With `TCP_RTO_MAX_MS`.
@@ -83,8 +85,10 @@ enum Net {
     Handshake {
         left: Duration,
     },
+    /// `heard`: when a keep-alive was last answered.
     Ready {
         since: Instant,
+        heard: Instant,
     },
     /// The publish is under way; `answer`: when the ingest's word is back, once it has arrived there.
     Publish {
@@ -144,6 +148,8 @@ pub struct World {
     round_trip: Duration,
     hold: Duration,
     paths: Vec<Path>,
+    /// Paths that were there from the start.
+    configured: usize,
     lit: Vec<bool>,
     carrier: Vec<bool>,
     ingests: Vec<Ingest>,
@@ -181,6 +187,7 @@ impl World {
             ingests: vec![ingest; 4],
             peers: BTreeMap::new(),
             failover: Failover::new(start, paths.to_vec(), hold),
+            configured: paths.len(),
             paths: paths.to_vec(),
             moving: false,
             accepted: Vec::new(),
@@ -303,13 +310,19 @@ impl World {
                 *left = left.saturating_sub(STEP);
                 let done = left.is_zero();
                 if peer.moves(now, up) && done {
-                    peer.net = Net::Ready { since: now };
+                    peer.net = Net::Ready {
+                        since: now,
+                        heard: now,
+                    };
                     input = Some(Input::Connected(id));
                 }
             }
-            Net::Ready { since } => {
-                let tired = now - *since > Duration::from_millis(200);
-                if up && mode == Mode::Impatient && tired {
+            Net::Ready { since, heard } => {
+                let tired = mode == Mode::Impatient && now - *since > Duration::from_millis(200);
+                if up {
+                    *heard = now;
+                }
+                if up && tired || now - *heard > KEEP_ALIVE {
                     ended = Some(Failure::Closed);
                 }
             }
@@ -580,7 +593,7 @@ impl World {
 
     fn judge(&mut self) {
         let off_air = self.failover.on_air().is_none() || self.failover.is_stalled();
-        let up = (0..self.paths.len()).any(|path| self.up(path));
+        let up = (0..self.configured).any(|path| self.up(path));
         let tended = self
             .peers
             .values()
