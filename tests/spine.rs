@@ -13,12 +13,21 @@ mod nginx_ingest;
 mod other_peers;
 #[path = "e2e/spine/rehearse.rs"]
 mod rehearse;
+#[path = "e2e/rejecting.rs"]
+mod rejecting;
 #[path = "e2e/spine/secrecy.rs"]
 mod secrecy;
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// The program under test.
 const REGIA: &str = env!("CARGO_BIN_EXE_regia");
 /// For what takes a second on an idle machine.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// One encode at a time: two would disturb each other on two cores.
+fn alone() -> MutexGuard<'static, ()> {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -75,12 +75,59 @@ pub fn make(name: &'static str) -> Result<gst::Element, EngineError> {
         })
 }
 
-/// Sets a property from its text. False: the element has no such property, or no such value of it, as other
-/// versions of a plugin may.
+/// Sets a property from its text. False: the element has no such property, or no such value of it, as other versions
+/// of a plugin may.
 pub fn set(element: &gst::Element, property: &str, value: &str) -> bool {
-    element
-        .find_property(property)
-        .and_then(|spec| glib::Value::deserialize_with_pspec(value, &spec).ok())
-        .map(|value| element.set_property_from_value(property, &value))
-        .is_some()
+    let Some(spec) = element.find_property(property) else {
+        return false;
+    };
+    match glib::Value::deserialize_with_pspec(value, &spec) {
+        Ok(value) if in_range(&spec, &value) => {
+            element.set_property_from_value(property, &value);
+            true
+        }
+        _ => false,
+    }
+}
+
+/// Setting a number out of its range is a panic in the bindings.
+fn in_range(spec: &glib::ParamSpec, value: &glib::Value) -> bool {
+    let unsigned = spec
+        .downcast_ref::<glib::ParamSpecUInt>()
+        .map(|spec| spec.minimum()..=spec.maximum());
+    let signed = spec
+        .downcast_ref::<glib::ParamSpecInt>()
+        .map(|spec| spec.minimum()..=spec.maximum());
+    unsigned.is_none_or(|range| value.get().is_ok_and(|v: u32| range.contains(&v)))
+        && signed.is_none_or(|range| value.get().is_ok_and(|v: i32| range.contains(&v)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        gst::init().unwrap();
+        let x264 = make("x264enc").unwrap();
+        assert!(set(&x264, "bitrate", "2500"));
+        assert_eq!(x264.property::<u32>("bitrate"), 2_500);
+        assert!(!set(&x264, "bitrate", "0"));
+        assert!(!set(&x264, "bitrate", "many"));
+        assert!(!set(&x264, "rc-lookahead", "-3"));
+        assert!(!set(&x264, "speed-preset", "warp"));
+        assert!(!set(&x264, "no-such-thing", "1"));
+        assert!(set(&x264, "speed-preset", "veryfast"));
+    }
+
+    #[test]
+    fn a_missing_element_names_its_package() {
+        gst::init().unwrap();
+        let error = make("no-such-element").unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "the GStreamer element no-such-element is missing: install the Debian package \
+             gstreamer1.0-plugins-base, or run `regia doctor`"
+        );
+    }
 }

@@ -112,31 +112,6 @@ impl Engine {
         let clock = Clock::start();
         let format = Format::of(&spec.programme);
         let stop = Stop::default();
-        let (inputs, mix_inputs) = mpsc::sync_channel(INPUT_QUEUE);
-        let wanted: Vec<usize> = if roles.picture == roles.sound {
-            vec![roles.picture]
-        } else {
-            vec![roles.picture, roles.sound]
-        };
-        // Sources first: while they start, the encoder is tried.
-        for index in wanted {
-            let source = spec.sources[index].clone();
-            let capture = Capture {
-                feed: Feed {
-                    inputs: inputs.clone(),
-                    picture: index == roles.picture,
-                    sound: index == roles.sound,
-                },
-                format: format.clone(),
-                clock: clock.clone(),
-                stop: stop.clone(),
-                out: out.clone(),
-                live: Cell::new(false),
-                source,
-            };
-            let name = format!("source {}", capture.source.id);
-            spawn(&name, move || capture.run())?;
-        }
         let (candidate, tried) = encode::trial::choose(&spec.programme)?;
         send(
             out,
@@ -145,24 +120,44 @@ impl Engine {
                 tried,
             },
         );
-        let picture = &spec.sources[roles.picture];
-        let (slate, trouble) = capture::slate(picture, &format);
-        if let Some(text) = trouble {
-            tracing::warn!(source = picture.id, "its slate: {text}");
-        }
         let failed = move |text| {
             // Nobody waits any more: the engine is ending.
             let _ = control.send(Control::EncoderFailed(text));
         };
         let (encoder, input) = Encoder::start(&spec.programme, candidate, &clock, out, failed)?;
+        let picture = &spec.sources[roles.picture];
+        let (slate, trouble) = capture::slate(picture, &format);
+        if let Some(text) = trouble {
+            tracing::warn!(source = picture.id, "its slate: {text}");
+        }
+        // The mix before the sources, so that nothing of theirs waits and grows old.
+        let (inputs, mix_inputs) = mpsc::sync_channel(INPUT_QUEUE);
         let mix = Mix {
-            clock,
-            format,
+            clock: clock.clone(),
+            format: format.clone(),
             slate,
             inputs: mix_inputs,
             encoder: input,
         };
         spawn("mix", move || mix.run())?;
+        let sound = (roles.sound != roles.picture).then_some(roles.sound);
+        for index in std::iter::once(roles.picture).chain(sound) {
+            let capture = Capture {
+                feed: Feed {
+                    inputs: inputs.clone(),
+                    picture: index == roles.picture,
+                    sound: index == roles.sound,
+                },
+                source: spec.sources[index].clone(),
+                format: format.clone(),
+                clock: clock.clone(),
+                stop: stop.clone(),
+                out: out.clone(),
+                live: Cell::new(false),
+            };
+            let name = format!("source {}", capture.source.id);
+            spawn(&name, move || capture.run())?;
+        }
         Ok(Engine {
             encoder,
             stop,

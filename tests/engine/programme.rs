@@ -146,73 +146,67 @@ async fn openh264_does_it_too_and_stamps_can_be_left_out() {
     );
 }
 
-/// Flash and beep, as a viewer's decoder gives them.
 #[tokio::test(flavor = "multi_thread")]
 async fn flash_and_beep_come_together() {
     let mut show = Show::begin(spec(SourceKind::Test)).await;
     show.video_units(160).await;
     show.finish().await;
-    let directory = tempfile::tempdir().unwrap();
-    let (video, audio) = show.write(directory.path());
-    let luma = tool(
-        "ffmpeg",
-        &[
-            "-v",
-            "error",
-            "-i",
-            video.to_str().unwrap(),
-            "-vf",
-            "crop=iw:ih/2:0:0,scale=2:2",
-            "-pix_fmt",
-            "gray",
-            "-f",
-            "rawvideo",
-            "-",
-        ],
-    );
-    let pcm = tool(
-        "ffmpeg",
-        &[
-            "-v",
-            "error",
-            "-i",
-            audio.to_str().unwrap(),
-            "-ac",
-            "1",
-            "-f",
-            "s16le",
-            "-",
-        ],
-    );
-
-    let mut pts: Vec<MediaTime> = show.video.iter().map(|u| u.pts).collect();
-    pts.sort_unstable();
-    let white: Vec<bool> = luma.chunks(4).map(|p| p.iter().all(|y| *y > 200)).collect();
-    assert_eq!(white.len(), pts.len(), "every frame decodes");
-    let flashes: Vec<i64> = (1..white.len())
-        .filter(|n| white[*n] && !white[*n - 1])
-        .map(|n| pts[n].0)
-        .collect();
-
-    let loud: Vec<usize> = pcm
-        .as_chunks::<2>()
-        .0
-        .iter()
-        .enumerate()
-        .filter(|(_, s)| i16::from_le_bytes(**s).unsigned_abs() > 8_000)
-        .map(|(n, _)| n)
-        .collect();
-    let beeps: Vec<i64> = (0..loud.len())
-        .filter(|n| *n == 0 || loud[*n] - loud[*n - 1] > 24_000)
-        .map(|n| show.audio[0].pts.0 + loud[n] as i64 * 1_000_000 / 48_000)
-        .collect();
-
+    let (flashes, beeps) = show.flashes_and_beeps();
     assert!(flashes.len() >= 4, "{flashes:?}");
     for flash in flashes {
-        let beep = beeps.iter().min_by_key(|b| i64::abs(**b - flash)).unwrap();
-        let apart = beep - flash;
+        let apart = nearest(&beeps, flash) - flash;
         assert!(apart.abs() < 3_000, "beep {apart} µs after the flash");
     }
+}
+
+/// A clip of a second, many times: each lap lasts exactly as long as the picture, for the sound too.
+#[tokio::test(flavor = "multi_thread")]
+async fn laps_of_a_file_join_without_gap_or_drift() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("second.mp4");
+    tool(
+        "ffmpeg",
+        &[
+            "-v",
+            "error",
+            "-f",
+            "lavfi",
+            "-i",
+            "color=black:s=320x180:r=30:d=1,drawbox=c=white:t=fill:enable='between(t,0.49,0.54)'",
+            "-f",
+            "lavfi",
+            "-i",
+            "aevalsrc='if(between(t,0.5,0.58),0.8*cos(2*PI*1000*(t-0.5)),0)':s=48000:d=1.03",
+            "-c:v",
+            "libx264",
+            "-c:a",
+            "aac",
+            path.to_str().unwrap(),
+        ],
+    );
+    let mut show = Show::begin(spec(SourceKind::File { path, repeat: true })).await;
+    show.video_units(400).await;
+    show.finish().await;
+    let (flashes, beeps) = show.flashes_and_beeps();
+    assert!(flashes.len() >= 12, "{flashes:?}");
+    for pair in flashes.windows(2) {
+        assert_eq!(
+            FPS.frame_at(MediaTime(pair[1] - pair[0])),
+            30,
+            "{flashes:?}"
+        );
+    }
+    let apart: Vec<i64> = flashes
+        .iter()
+        .map(|flash| nearest(&beeps, *flash) - flash)
+        .collect();
+    assert!(apart.iter().all(|a| a.abs() < 3_000), "{apart:?}");
+    let spread = apart.iter().max().unwrap() - apart.iter().min().unwrap();
+    assert!(spread < 1_000, "{apart:?}");
+}
+
+fn nearest(times: &[i64], to: i64) -> i64 {
+    *times.iter().min_by_key(|t| i64::abs(**t - to)).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -197,6 +197,69 @@ impl Show {
     }
 }
 
+impl Show {
+    /// When the upper half turns white and when a loud sound begins, in µs, as a viewer's decoder gives them.
+    pub fn flashes_and_beeps(&self) -> (Vec<i64>, Vec<i64>) {
+        let directory = tempfile::tempdir().unwrap();
+        let (video, audio) = self.write(directory.path());
+        let luma = tool(
+            "ffmpeg",
+            &[
+                "-v",
+                "error",
+                "-i",
+                video.to_str().unwrap(),
+                "-vf",
+                "crop=iw:ih/2:0:0,scale=2:2",
+                "-pix_fmt",
+                "gray",
+                "-f",
+                "rawvideo",
+                "-",
+            ],
+        );
+        let mut pts: Vec<i64> = self.video.iter().map(|u| u.pts.0).collect();
+        pts.sort_unstable();
+        let white: Vec<bool> = luma.chunks(4).map(|p| p.iter().all(|y| *y > 200)).collect();
+        assert_eq!(white.len(), pts.len(), "every frame decodes");
+        let flashes = (1..white.len())
+            .filter(|n| white[*n] && !white[*n - 1])
+            .map(|n| pts[n])
+            .collect();
+
+        let pcm = tool(
+            "ffmpeg",
+            &[
+                "-v",
+                "error",
+                "-i",
+                audio.to_str().unwrap(),
+                "-ac",
+                "1",
+                "-f",
+                "s16le",
+                "-",
+            ],
+        );
+        let samples = pcm
+            .as_chunks::<2>()
+            .0
+            .iter()
+            .map(|s| i16::from_le_bytes(*s));
+        let loud: Vec<usize> = samples
+            .enumerate()
+            .filter(|(_, s)| s.unsigned_abs() > 8_000)
+            .map(|(n, _)| n)
+            .collect();
+        let start = self.audio[0].pts.0;
+        let beeps = (0..loud.len())
+            .filter(|n| *n == 0 || loud[*n] - loud[*n - 1] > 24_000)
+            .map(|n| start + loud[n] as i64 * 1_000_000 / 48_000)
+            .collect();
+        (flashes, beeps)
+    }
+}
+
 pub fn source_state(event: &EngineEvent) -> Option<(SourceState, String)> {
     match event {
         EngineEvent::Source { state, detail, .. } => Some((*state, detail.clone())),

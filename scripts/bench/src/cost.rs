@@ -25,9 +25,9 @@ struct Sample {
 }
 
 pub fn run(bench: &Bench) -> String {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = bench.dir("cost");
     let long = bench.seconds + 60;
-    let clip = repeated_clip(dir.path(), long);
+    let clip = repeated_clip(&dir, long);
     let mut results: [Vec<Sample>; 3] = Default::default();
     for round in 1..=bench.rounds {
         for (peer, results) in PEERS
@@ -35,7 +35,7 @@ pub fn run(bench: &Bench) -> String {
             .zip(&mut results)
             .filter(|(p, _)| bench.wants(p))
         {
-            let work = dir.path().join(format!("{peer}-{round}"));
+            let work = dir.join(format!("{peer}-{round}"));
             let nginx = nginx::Setup::new(&work).start();
             let watch = nginx.watch();
             let url = nginx.rtmp_url();

@@ -76,8 +76,8 @@ struct Sample {
 }
 
 pub fn run(bench: &Bench) -> String {
-    let dir = tempfile::tempdir().expect("a temporary directory");
-    let source = dir.path().join("source.flv");
+    let dir = bench.dir("failover");
+    let source = dir.join("source.flv");
     let length = START + BEFORE_FAULT + OUTAGE + PATIENCE + AFTER_RETURN;
     media::encode_clip(&source, length.as_secs() as u32, 3000);
     let mut rows = Vec::new();
@@ -89,7 +89,7 @@ pub fn run(bench: &Bench) -> String {
                 .zip(&mut results)
                 .filter(|(p, _)| bench.wants(p))
             {
-                let work = dir.path().join(format!("{fault:?}-{peer}-{round}"));
+                let work = dir.join(format!("{fault:?}-{peer}-{round}"));
                 if let Some(result) = measure(bench, peer, fault, round, &work, &source) {
                     eprintln!(
                         "{fault:?} {peer} round {round}: keyframe after {:?}, {} lost, {} repeated",
@@ -223,16 +223,17 @@ fn measure(
     // Another place in the GOP each round: right before a keyframe is kinder to who waits for one.
     let phase = GOP.mul_f64((round - 1) as f64 * 0.37 % 1.0);
     std::thread::sleep(BEFORE_FAULT + phase);
+    // Only a new file counts: whoever comes back comes back in a new publish, as the ingest's patience is shorter than the
+    // outage. What still trickles into the old file after the fault had been on its way before.
+    let old = flv::files(work);
     let since = happen(fault, &lab, &mut ingests[0]);
-    // What had arrived before that moment does not count.
-    watch.poll();
     let process = publisher.process();
     let back = regia_testkit::wait::until(PATIENCE, || {
         let keyframe = flv::Kind::Video { keyframe: true };
         let seen = watch
             .poll()
             .into_iter()
-            .find(|seen| seen.tag.kind == keyframe);
+            .find(|seen| seen.tag.kind == keyframe && !old.contains(&seen.path));
         match seen {
             Some(seen) => Some(Some(seen.at)),
             None => process.has_ended().then_some(None),
@@ -255,7 +256,8 @@ fn measure(
     })
 }
 
-/// Does it, and gives the moment from which the time counts.
+/// Does it, and gives the moment from which the time counts: when the change was asked for, which is a few milliseconds before
+/// it was made; of the ingest, when its port was open.
 fn happen(fault: Fault, lab: &Lab, primary: &mut Nginx) -> Instant {
     match fault {
         Fault::IngestKilled => {
@@ -263,20 +265,23 @@ fn happen(fault: Fault, lab: &Lab, primary: &mut Nginx) -> Instant {
             primary.start()
         }
         Fault::CarrierLost => {
+            let asked = Instant::now();
             lab.unplug(Side::A);
-            Instant::now()
+            asked
         }
         Fault::Blackhole => {
+            let asked = Instant::now();
             lab.blackhole(Side::A);
-            Instant::now()
+            asked
         }
         Fault::Outage => {
             // Both, so that nobody is helped by the other uplink.
             lab.blackhole(Side::A);
             lab.blackhole(Side::B);
             std::thread::sleep(OUTAGE);
+            let asked = Instant::now();
             lab.end_blackhole(Side::A);
-            Instant::now()
+            asked
         }
     }
 }

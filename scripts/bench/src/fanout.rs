@@ -26,8 +26,8 @@ struct Sample {
 }
 
 pub fn run(bench: &Bench) -> String {
-    let dir = tempfile::tempdir().expect("a temporary directory");
-    let source = dir.path().join("source.flv");
+    let dir = bench.dir("fanout");
+    let source = dir.join("source.flv");
     media::encode_clip(&source, bench.seconds + 60, VIDEO_KBPS);
     let mut rows = Vec::new();
     let peers = ["regia", "ffmpeg"];
@@ -39,7 +39,7 @@ pub fn run(bench: &Bench) -> String {
                 .zip(&mut results)
                 .filter(|(p, _)| bench.wants(p))
             {
-                let work = dir.path().join(format!("{peer}-{count}-{round}"));
+                let work = dir.join(format!("{peer}-{count}-{round}"));
                 if let Some(result) = measure(bench, peer, count, &work, &source) {
                     eprintln!(
                         "{peer} to {count}, round {round}: {:.3} cores, {:.1} MiB, {:.0} Mb/s on loopback",

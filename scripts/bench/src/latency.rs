@@ -14,11 +14,11 @@ const TUNES: [&str; 2] = ["latency", "quality"];
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub fn run(bench: &Bench) -> String {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = bench.dir("latency");
     let mut latencies: [Vec<Value>; 2] = Default::default();
     for round in 1..=bench.rounds {
         for (tune, latencies) in TUNES.iter().zip(&mut latencies) {
-            if let Some(latency) = measure(bench, tune, dir.path()) {
+            if let Some(latency) = measure(bench, tune, &dir) {
                 eprintln!("{tune} round {round}: {latency}");
                 latencies.push(latency);
             }

@@ -67,6 +67,10 @@ struct Args {
     #[arg(long, default_value = "target/release/regia")]
     regia: PathBuf,
 
+    /// Keep recordings and logs of the servers in this directory, to look into them
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
+
     /// The document to write into
     #[arg(long, default_value = "docs/benchmarks.md")]
     out: PathBuf,
@@ -78,9 +82,17 @@ struct Bench {
     peers: Vec<String>,
     rounds: usize,
     seconds: u32,
+    work: PathBuf,
 }
 
 impl Bench {
+    /// A directory for this part.
+    fn dir(&self, part: &str) -> PathBuf {
+        let dir = self.work.join(part);
+        std::fs::create_dir_all(&dir).expect("the work directory is writable");
+        dir
+    }
+
     fn wants(&self, peer: &str) -> bool {
         self.peers.is_empty()
             || self
@@ -92,7 +104,9 @@ impl Bench {
 
 fn main() -> std::io::Result<()> {
     let args = Args::parse();
+    let temporary = tempfile::tempdir()?;
     let bench = Bench {
+        work: args.keep.unwrap_or_else(|| temporary.path().to_owned()),
         regia: args.regia.canonicalize()?,
         peers: args.peer,
         rounds: args.rounds.max(1),

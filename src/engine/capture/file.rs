@@ -41,33 +41,42 @@ fn play(capture: &Capture, path: &Path, repeat: bool) -> Result<End, End> {
         .map_err(|e| End::Failed(format!("{} has no URI: {e}", path.display())))?;
     let playback = Arc::new(Playback {
         clock: capture.clock.clone(),
-        stop: capture.stop.clone(),
+        stop: Stop::default(),
         lap: Mutex::new(Lap::new(capture.format.fps, None)),
     });
     let graph = Graph::new(capture, capture.clock.now(), playback.clone());
     decode::add(&graph, &uri, |_| {})?;
-    graph.play()?;
-    let end = graph.watch(capture, PATIENCE, |pipeline| {
-        if !repeat {
-            return Some(End::Finished(format!("{} has ended", path.display())));
-        }
-        if playback.next_lap().is_zero() {
-            return Some(End::Failed(format!("{} is empty", path.display())));
-        }
-        match pipeline.seek_simple(gst::SeekFlags::FLUSH, gst::ClockTime::ZERO) {
-            Ok(()) => None,
-            Err(_) => Some(End::Failed(format!("{} can't be rewound", path.display()))),
-        }
-    });
+    let end = watch(&graph, capture, &playback, path, repeat);
+    // What is held back must let go before the pipeline can be taken down.
+    playback.stop.set();
     Ok(match end {
         End::Failed(text) => End::Failed(format!("{}: {text}", path.display())),
         end => end,
     })
 }
 
+fn watch(graph: &Graph, capture: &Capture, playback: &Playback, path: &Path, repeat: bool) -> End {
+    if let Err(end) = graph.play() {
+        return end;
+    }
+    graph.watch(capture, PATIENCE, |pipeline| {
+        if !repeat {
+            return Some(End::Finished(format!("{} has ended", path.display())));
+        }
+        if playback.next_lap().is_zero() {
+            return Some(End::Failed("it is empty".into()));
+        }
+        match pipeline.seek_simple(gst::SeekFlags::FLUSH, gst::ClockTime::ZERO) {
+            Ok(()) => None,
+            Err(_) => Some(End::Failed("it can't be rewound".into())),
+        }
+    })
+}
+
 /// Places the file's running time onto the clock and holds it back to its pace.
 struct Playback {
     clock: Clock,
+    /// Set when this try at the file is over.
     stop: Stop,
     lap: Mutex<Lap>,
 }

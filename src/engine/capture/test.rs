@@ -10,8 +10,8 @@ use gstreamer as gst;
 use gstreamer::prelude::*;
 use std::time::Duration;
 
-/// A frame is drawn so long before its time, so that it is there at its time.
-const AHEAD: Duration = Duration::from_millis(10);
+/// A frame is drawn so long before its time, so that it is there at its time on a busy machine too.
+const AHEAD: Duration = Duration::from_millis(60);
 /// Farther behind than this (the machine slept), what is past is left out.
 const FORGIVEN: Duration = Duration::from_millis(500);
 

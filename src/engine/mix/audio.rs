@@ -15,6 +15,9 @@ const PATIENCE: Duration = Duration::from_millis(40);
 /// Timestamps within this of where the last samples ended are the same sound going on; what differs more is a
 /// jump. Capture clocks jitter by some milliseconds.
 const TOLERANCE: Duration = Duration::from_millis(8);
+/// Sound that came too late for so long is heard late from then on, rather than never: a capture device's delay may be
+/// longer than it tells.
+const LATE_FOR_GOOD: Duration = Duration::from_millis(500);
 /// Sound farther ahead than this is a source with a broken clock.
 const FARTHEST_AHEAD: Duration = Duration::from_secs(5);
 /// As for the picture: farther behind than this is skipped.
@@ -30,6 +33,10 @@ pub struct AudioTrack {
     ahead: Vec<f32>,
     /// Where the source's next samples belong if its sound goes on.
     expected: Option<i64>,
+    /// Samples in a row that came too late to be heard.
+    late: i64,
+    /// How much later than stamped the source's sound is placed, because it always came too late.
+    shift: i64,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -48,6 +55,8 @@ impl AudioTrack {
             next: 0,
             ahead: Vec::new(),
             expected: None,
+            late: 0,
+            shift: 0,
         }
     }
 
@@ -57,11 +66,26 @@ impl AudioTrack {
         let stamped = self.position(at);
         let tolerance = self.samples_in(TOLERANCE);
         let position = match self.expected {
-            Some(expected) if (stamped - expected).abs() <= tolerance => expected,
-            _ => stamped,
+            Some(expected) if (stamped + self.shift - expected).abs() <= tolerance => expected,
+            _ => {
+                (self.late, self.shift) = (0, 0);
+                stamped
+            }
         };
         self.expected = Some(position + count);
-        if position + count <= self.next || position - self.next > self.samples_in(FARTHEST_AHEAD) {
+        if position + count <= self.next {
+            self.late += count;
+            if self.late > self.samples_in(LATE_FOR_GOOD) {
+                // A block more than it takes now: how late it is varies by that, as blocks leave whole.
+                let shift = self.next - position + BLOCK as i64;
+                self.shift += shift;
+                self.expected = Some(position + count + shift);
+                self.late = 0;
+            }
+            return;
+        }
+        self.late = 0;
+        if position - self.next > self.samples_in(FARTHEST_AHEAD) {
             return;
         }
         let skipped = usize::try_from(self.next - position).unwrap_or(0) * CHANNELS;
@@ -183,6 +207,23 @@ mod tests {
         track.handle_samples(at(500), &stereo(10_000..12_000));
         let block = track.poll(at(0)).unwrap();
         assert_eq!(left(&block)[498..502], [498, 499, 10_000, 10_001]);
+    }
+
+    #[test]
+    fn sound_that_always_comes_late_is_heard_late() {
+        let mut track = AudioTrack::new(RATE, at(0));
+        let mut heard = Vec::new();
+        // 200 ms from each sample to its delivery: more than a block waits.
+        for n in 0..200 {
+            let now = at(n * 480 + 9_600);
+            heard.extend(std::iter::from_fn(|| track.poll(now)).flat_map(|b| left(&b)));
+            track.handle_samples(at(n * 480), &stereo(n * 480 + 1..n * 480 + 481));
+            heard.extend(std::iter::from_fn(|| track.poll(now)).flat_map(|b| left(&b)));
+        }
+        let first = heard.iter().position(|s| *s != 0).unwrap();
+        assert!(first < 48_000);
+        let tail = &heard[first..];
+        assert!(tail.windows(2).all(|w| w[1] == w[0] + 1));
     }
 
     #[test]

@@ -1,1 +1,70 @@
-//! x
+//! Lip-sync as a viewer has it: the flash and the beep of the test source, in what nginx recorded.
+
+use crate::config::{SMALL, Source, config};
+use crate::{PATIENCE, REGIA, alone};
+use regia_testkit::lipsync::{self, Pair};
+use regia_testkit::{flv, nginx, regia, skip};
+use std::path::Path;
+use std::time::Duration;
+
+const MOST_MS: f64 = 20.0;
+
+/// Every flash has a beep, and none is further from it than what a viewer may notice.
+#[track_caller]
+pub fn assert_in_sync(what: &str, pairs: &[Pair], at_least: usize) {
+    let worst = pairs
+        .iter()
+        .map(|pair| pair.beep_after_ms)
+        .max_by(|a, b| a.abs().total_cmp(&b.abs()));
+    println!(
+        "{what}: {} flashes, the worst beep {worst:?} ms after",
+        pairs.len()
+    );
+    assert!(pairs.len() >= at_least, "{what}: {pairs:?}");
+    assert!(
+        worst.is_some_and(|worst| worst.abs() < MOST_MS),
+        "{what}: {pairs:?}"
+    );
+}
+
+/// The test source on air for `seconds`, as nginx recorded it.
+fn on_air_for(seconds: u64, dir: &Path) -> Vec<Pair> {
+    let mut nginx = nginx::Setup::new(&dir.join("nginx")).start();
+    let text = config(&SMALL, &Source::Test, &nginx.rtmp_url(), "lips", None);
+    let mut watch = nginx.watch();
+    let mut regia = regia::Setup::new(REGIA, text).start();
+    let enough = u32::try_from(seconds * 1000).unwrap();
+    let arrived = watch.wait(PATIENCE + Duration::from_secs(seconds), |tag| {
+        tag.time_ms >= enough
+    });
+    assert!(arrived.is_some(), "{}", regia.process.text());
+    assert_eq!(regia.terminate(PATIENCE).code(), Some(0));
+    nginx.stop();
+    let files = flv::files(&nginx.recordings_dir());
+    assert_eq!(files.len(), 1, "{files:?}");
+    lipsync::measure(&files[0])
+}
+
+#[test]
+fn flash_and_beep_are_together_at_the_start() {
+    let _alone = alone();
+    let dir = tempfile::tempdir().unwrap();
+    assert_in_sync("the first 12 s", &on_air_for(12, dir.path()), 10);
+}
+
+#[test]
+fn flash_and_beep_are_together_after_ten_minutes() {
+    if !skip::slow_enabled("flash_and_beep_are_together_after_ten_minutes") {
+        return;
+    }
+    let _alone = alone();
+    let dir = tempfile::tempdir().unwrap();
+    let pairs = on_air_for(615, dir.path());
+    let late: Vec<Pair> = pairs
+        .iter()
+        .filter(|pair| pair.flash_ms >= 600_000.0)
+        .copied()
+        .collect();
+    assert_in_sync("the first ten minutes", &pairs, 610);
+    assert_in_sync("after ten minutes", &late, 13);
+}
