@@ -1,4 +1,6 @@
 //! The uplink against real faults: nginx-rtmp as the ingest, network namespaces as the network.
 
 mod failover;
+mod isolation;
+mod outages;
 mod rig;
