@@ -277,7 +277,10 @@ impl Connection {
             }
             let now = Instant::now();
             let next = self.fill(now)?;
-            self.flush()?;
+            if let Err(error) = self.flush() {
+                // A server that refuses us says so and closes: its words, if they are there, tell more than the reset.
+                return self.read().await.and(Err(error));
+            }
             let sample_at = self.sample(now).await;
             let at = match next {
                 Next::Drained => return self.say_goodbye().await,
@@ -349,8 +352,11 @@ impl Connection {
             if self.out.len() - self.sent >= SEALED_AHEAD {
                 return Ok(Next::Room);
             }
-            let dropped = shed(&mut live.cursor, time - self.setup.hold - self.setup.delay);
-            live.shed.add(dropped);
+            // The first unit is the one that the timeline was laid for; what a slow publish lets grow too old goes behind it.
+            if live.config.is_some() {
+                let dropped = shed(&mut live.cursor, time - self.setup.hold - self.setup.delay);
+                live.shed.add(dropped);
+            }
             let entry = live.cursor.peek();
             // Looked at after the unit: the session names the last unit before it lets a later one in.
             if self
