@@ -20,11 +20,18 @@ const GOP_S: f64 = 2.0;
 const GOP_FRAMES: usize = 60;
 const GOP_UNITS: u64 = 60 + 94;
 
-/// Looks at the destination each second for `length`, and at nothing between: each look costs a process.
-fn look_on(on_air: &mut OnAir, length: Duration, mut each: impl FnMut(f64, &Value)) {
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Looks at the status for `length`, and sleeps between: each look costs a process.
+fn look_on(
+    on_air: &mut OnAir,
+    length: Duration,
+    every: Duration,
+    mut each: impl FnMut(f64, &Value),
+) {
     let start = Instant::now();
     while start.elapsed() < length {
-        std::thread::sleep(Duration::from_secs(1));
+        std::thread::sleep(every);
         if let Some(status) = on_air.regia.status() {
             each(start.elapsed().as_secs_f64(), &status);
         }
@@ -54,7 +61,7 @@ fn fault_5_outage_longer_than_the_hold() {
     let before = seconds(&on_air.settle("main"), "hold_used_s");
     let memory_before = on_air.director_memory().rss;
     lab.blackhole(Side::A);
-    look_on(&mut on_air, outage, |at, status| {
+    look_on(&mut on_air, outage, SECOND, |at, status| {
         if let Some(to) = destination(status, "main") {
             println!(
                 "  {at:4.1} s: {} hold_used {:.1} s, shed {:.1} s",
@@ -180,7 +187,7 @@ fn fault_6_uplink_narrowed_to_60_percent() {
     // 60 % of the programme, audio and all; what TCP and IP add is taken from it.
     lab.narrow(Side::A, 3128 * 6 / 10, 300);
     println!("fault 6: narrowed");
-    look_on(&mut on_air, length, |at, status| {
+    look_on(&mut on_air, length, SECOND, |at, status| {
         show(at, status);
     });
     let drops = lab.narrow_drops(Side::A);
@@ -193,7 +200,7 @@ fn fault_6_uplink_narrowed_to_60_percent() {
     } else {
         Duration::from_secs(15)
     };
-    look_on(&mut on_air, watched, |at, status| {
+    look_on(&mut on_air, watched, SECOND, |at, status| {
         if ceiling_back.is_some() {
             return;
         }
@@ -239,8 +246,8 @@ fn fault_7_stalls_and_a_long_round_trip() {
     let mut backup = plan.nginx("backup").start();
     let proxy = Proxy::start(primary);
     let rtt = Duration::from_millis(300);
-    // A packet lost at this round trip: half a second is its retransmission timeout.
-    let stall = Duration::from_millis(500);
+    // A packet that is lost at this round trip, and its first retransmission with it.
+    let stall = Duration::from_millis(800);
     proxy.set_way(Way {
         rtt,
         rate: None,
@@ -258,7 +265,7 @@ fn fault_7_stalls_and_a_long_round_trip() {
     let stalls_before = proxy.counts().stalls;
     let mut states = Vec::new();
     let mut most_held = 0f64;
-    look_on(&mut on_air, length, |_, status| {
+    look_on(&mut on_air, length, SECOND / 4, |_, status| {
         if let Some(to) = destination(status, "main") {
             states.push(to["state"].clone());
             most_held = most_held.max(seconds(to, "hold_used_s"));
