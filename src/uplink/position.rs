@@ -103,7 +103,8 @@ impl Position {
         self.shed
     }
 
-    /// Whole GOPs older than `horizon` are shed; with `live` everything before the newest keyframe is.
+    /// Whole GOPs older than `horizon` are shed; with `live` everything before the newest keyframe is. What is given up is
+    /// counted once, however often a publish is tried.
     pub fn begin(&mut self, horizon: MediaTime, live: Option<Cursor>) -> Begin {
         self.forget(horizon);
         if let Some(live) = live.filter(|live| live.seq() > self.resume.seq()) {
@@ -141,6 +142,7 @@ impl Position {
 mod tests {
     use super::*;
     use crate::window::tests::filled;
+    use proptest::prelude::*;
 
     fn ms(ms: i64) -> MediaTime {
         MediaTime::from_millis(ms)
@@ -264,6 +266,119 @@ mod tests {
         assert_eq!(by_connection.time, Duration::from_secs(4));
         assert_eq!(position.shed().time, Duration::from_millis(2100));
         assert_eq!(position.shed().units, 20);
+    }
+
+    #[test]
+    fn what_is_given_up_is_counted_once() {
+        let (_window, start) = filled(20);
+        let mut position = Position::new(start.clone());
+        let shed_by = |position: &mut Position, horizon| {
+            position.begin(ms(horizon), None);
+            position.shed().time.as_millis()
+        };
+        assert_eq!(shed_by(&mut position, 0), 0);
+        // Nothing was ever published, and the publish is refused twice.
+        assert_eq!(shed_by(&mut position, 3000), 4000);
+        assert_eq!(shed_by(&mut position, 3500), 4000);
+        assert_eq!(shed_by(&mut position, 5000), 6000);
+        position.note(&progress(behind(&start, 9000), behind(&start, 9000)));
+        assert_eq!(shed_by(&mut position, 8000), 6000);
+        assert_eq!(shed_by(&mut position, 11_000), 9000);
+    }
+
+    /// One thing that happens to a lane.
+    #[derive(Clone, Debug)]
+    enum Step {
+        /// So many further units are written, and so many of those written are acknowledged.
+        Deliver {
+            write: usize,
+            acknowledge: usize,
+            confirm: usize,
+        },
+        Reconnect,
+        /// Time goes on by so many tenths of a second.
+        Wait(i64),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            4 => (0usize..60, 0usize..60, 0usize..60).prop_map(|(write, acknowledge, confirm)| {
+                Step::Deliver { write, acknowledge, confirm }
+            }),
+            2 => Just(Step::Reconnect),
+            2 => (0i64..80).prop_map(Step::Wait),
+        ]
+    }
+
+    proptest! {
+        /// Whatever a connection had acknowledged when it died, less the margin, or was confirmed, is not needed again.
+        /// Everything else goes out again, or is old enough to be shed, and is counted then.
+        #[test]
+        fn nothing_is_skipped_that_was_not_delivered_or_shed(steps in proptest::collection::vec(step(), 1..60)) {
+            let (_window, start) = filled(100);
+            let hold = Duration::from_secs(10);
+            let mut position = Position::new(start.clone());
+            let (mut now, mut shed) = (ms(0), Duration::ZERO);
+            // Sequence numbers count units from 1, one each 100 ms.
+            let dts = |seq: u64| ms(seq as i64 * 100 - 100);
+            let (mut written, mut acknowledged, mut confirmed) = (start.clone(), start.clone(), start.clone());
+            let (mut safe_until, mut newest_acknowledged, mut skipped) = (0u64, 0u64, 0u64);
+            for step in steps {
+                match step {
+                    Step::Deliver { write, acknowledge, confirm } => {
+                        for _ in 0..write {
+                            if written.peek().is_some_and(|entry| entry.unit.dts <= now) {
+                                written.advance();
+                            }
+                        }
+                        for _ in 0..acknowledge {
+                            if acknowledged.seq() < written.seq() {
+                                acknowledged.advance();
+                            }
+                        }
+                        for _ in 0..confirm {
+                            if confirmed.seq() < acknowledged.seq() {
+                                confirmed.advance();
+                            }
+                        }
+                        position.note(&Progress {
+                            acknowledged: Some(acknowledged.clone()),
+                            written: Some(written.clone()),
+                            confirmed: Some(confirmed.clone()),
+                            ..Progress::default()
+                        });
+                        newest_acknowledged = newest_acknowledged.max(acknowledged.seq());
+                        let margin = MARGIN.as_millis() as u64 / 100;
+                        safe_until = safe_until.max(acknowledged.seq().saturating_sub(margin)).max(confirmed.seq());
+                    }
+                    Step::Wait(tenths) => now = ms((now.as_millis() + tenths * 100).min(99_000)),
+                    Step::Reconnect => {
+                        let horizon = now - hold;
+                        let before = position.shed().time;
+                        let begin = position.begin(horizon, None);
+                        let begin_shed = position.shed().time - before;
+                        let from = begin.from.clone();
+                        prop_assert!(from.peek().is_some_and(|entry| entry.unit.keyframe));
+                        for seq in safe_until + 1..=from.seq() {
+                            prop_assert!(dts(seq) < horizon + Duration::from_secs(2), "unit {seq} skipped at {now:?}");
+                        }
+                        // What lies before the place is delivered, or shed now.
+                        let missing_from = skipped.max(newest_acknowledged);
+                        if from.seq() > missing_from {
+                            let units = from.seq() - missing_from;
+                            let counted = begin_shed.as_millis() as u64 / 100;
+                            prop_assert!(counted.abs_diff(units) <= 1, "{counted} of {units} counted");
+                            skipped = from.seq();
+                        } else {
+                            prop_assert_eq!(begin_shed, Duration::ZERO);
+                        }
+                        shed += begin_shed;
+                        (written, acknowledged, confirmed) = (from.clone(), from.clone(), from);
+                    }
+                }
+            }
+            prop_assert!(shed <= now.since(ms(0)) + Duration::from_secs(2));
+        }
     }
 
     #[test]

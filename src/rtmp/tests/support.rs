@@ -1,6 +1,5 @@
 //! A publisher joined with a receiver, a server that says what a test wants, and units to send.
 
-use crate::config::Secret;
 use crate::media::{
     AudioConfig, FrameRate, MediaTime, MediaUnit, StreamConfig, Track, VideoConfig,
 };
@@ -10,6 +9,7 @@ use crate::rtmp::{
     Publisher, PublisherError, PublisherEvent, PublisherSettings, Receiver, ReceiverEvent,
     ReceiverSettings,
 };
+use crate::secret::Secret;
 use bytes::Bytes;
 
 /// SplitMix64: repeatable, so that a failing case can be run again.
