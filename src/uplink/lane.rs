@@ -8,6 +8,7 @@ use super::connection::{self, Event, Progress, Setup, Start};
 use super::dial::Way;
 use super::error::ConnectionError;
 use super::failover::{Action, ConnectionId, Failover, Failure, Input, Path, PathIndex};
+use super::flow::Shed;
 use super::position::Position;
 use super::steer::{Sample, Steer};
 use crate::config::{IngestUrl, Resume, Timeline};
@@ -87,7 +88,7 @@ pub struct LaneStatus {
     pub round_trip: Option<Duration>,
     /// Age of the oldest unit that is not acknowledged, beyond the delay.
     pub hold_used: Duration,
-    pub shed: Duration,
+    pub shed: Shed,
     pub replayed: Duration,
     /// Publishes after the first.
     pub reconnects: u32,
@@ -165,10 +166,12 @@ struct Lane {
     /// What the publish that is under way would repeat.
     attempt: Duration,
     /// Shed by connections that are gone.
-    shed_before: Duration,
+    shed_before: Shed,
     rates: VecDeque<(Instant, u64)>,
     /// The last text logged of each path, and when.
     logged: BTreeMap<PathIndex, (String, Instant)>,
+    /// Units shed, as told in the log.
+    shed_logged: u64,
     /// Acknowledged at the last tick of a stall.
     stalled_bytes: Option<u64>,
     /// Acknowledged at the last tick.
@@ -209,9 +212,10 @@ impl Lane {
             },
             sender,
             attempt: Duration::ZERO,
-            shed_before: Duration::ZERO,
+            shed_before: Shed::default(),
             rates: VecDeque::new(),
             logged: BTreeMap::new(),
+            shed_logged: 0,
             stalled_bytes: None,
             steered_bytes: None,
             lost_at: None,
@@ -288,13 +292,6 @@ impl Lane {
             Timeline::Restart => (begin.from.timeline_base().unwrap_or(self.setup.base), 0),
         };
         self.attempt = begin.repeated;
-        self.shed_before += begin.shed;
-        if !begin.shed.is_zero() {
-            warn!(
-                seconds = begin.shed.as_secs_f64(),
-                "shed: older than the hold"
-            );
-        }
         let Some(handle) = self.connections.get(&id) else {
             return;
         };
@@ -318,7 +315,7 @@ impl Lane {
         if let Some(handle) = self.connections.remove(&id) {
             let progress = handle.progress.borrow();
             self.position.note(&progress);
-            self.shed_before += progress.shed.time;
+            self.shed_before.add(progress.shed);
         }
     }
 
@@ -339,7 +336,11 @@ impl Lane {
             }
             Event::Stalled { since } => {
                 self.lost_at.get_or_insert(since);
-                warn!(path = %self.path_of(id), "stalled: what is sent is not acknowledged");
+                let path = self.path_of(id);
+                self.status.error = Some(format!(
+                    "{path} takes nothing of what is sent: the way to it may be down, or the server has stopped reading"
+                ));
+                warn!(%path, "stalled: what is sent is not acknowledged");
                 Input::Stalled {
                     connection: id,
                     since,
@@ -350,6 +351,7 @@ impl Lane {
                     .lost_at
                     .take()
                     .map(|at| now.duration_since(at).as_secs_f64());
+                self.status.error = None;
                 info!(path = %self.path_of(id), outage_s = outage, "moves again");
                 Input::Progressed(id)
             }
@@ -566,6 +568,7 @@ impl Lane {
         };
         self.status.hold_used = backlog.min(self.setup.hold);
         self.status.shed = self.shed_before;
+        self.status.shed.add(self.position.shed());
         self.status.standby = self
             .failover
             .standby()
@@ -578,7 +581,7 @@ impl Lane {
             self.status.uplink = route.uplink.clone();
             self.status.ingest = Some(format!("{}:{}", route.server.host, route.server.port));
             self.status.round_trip = Some(progress.round_trip);
-            self.status.shed += progress.shed.time;
+            self.status.shed.add(progress.shed);
             self.status.bitrate_kbps = self.rate(now, progress.acknowledged_bytes);
             if !stalled {
                 self.steer(
@@ -593,7 +596,21 @@ impl Lane {
             self.status.round_trip = None;
             self.status.bitrate_kbps = 0;
         }
+        self.log_shed();
         self.sender.send_replace(self.status.clone());
+    }
+
+    /// Once for each GOP or so: the operator's last chance to do something.
+    fn log_shed(&mut self) {
+        let shed = self.status.shed;
+        if shed.units > self.shed_logged {
+            warn!(
+                seconds_in_all = shed.time.as_secs_f64(),
+                units_in_all = shed.units,
+                "shed: older than the hold"
+            );
+            self.shed_logged = shed.units;
+        }
     }
 
     fn rate(&mut self, now: Instant, bytes: u64) -> u32 {

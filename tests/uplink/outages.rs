@@ -20,11 +20,18 @@ const GOP_S: f64 = 2.0;
 const GOP_FRAMES: usize = 60;
 const GOP_UNITS: u64 = 60 + 94;
 
-/// Looks at the destination each second for `length`, and at nothing between: each look costs a process.
-fn look_on(on_air: &mut OnAir, length: Duration, mut each: impl FnMut(f64, &Value)) {
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Looks at the status for `length`, and sleeps between: each look costs a process.
+fn look_on(
+    on_air: &mut OnAir,
+    length: Duration,
+    every: Duration,
+    mut each: impl FnMut(f64, &Value),
+) {
     let start = Instant::now();
     while start.elapsed() < length {
-        std::thread::sleep(Duration::from_secs(1));
+        std::thread::sleep(every);
         if let Some(status) = on_air.regia.status() {
             each(start.elapsed().as_secs_f64(), &status);
         }
@@ -54,7 +61,7 @@ fn fault_5_outage_longer_than_the_hold() {
     let before = seconds(&on_air.settle("main"), "hold_used_s");
     let memory_before = on_air.director_memory().rss;
     lab.blackhole(Side::A);
-    look_on(&mut on_air, outage, |at, status| {
+    look_on(&mut on_air, outage, SECOND, |at, status| {
         if let Some(to) = destination(status, "main") {
             println!(
                 "  {at:4.1} s: {} hold_used {:.1} s, shed {:.1} s",
@@ -180,7 +187,7 @@ fn fault_6_uplink_narrowed_to_60_percent() {
     // 60 % of the programme, audio and all; what TCP and IP add is taken from it.
     lab.narrow(Side::A, 3128 * 6 / 10, 300);
     println!("fault 6: narrowed");
-    look_on(&mut on_air, length, |at, status| {
+    look_on(&mut on_air, length, SECOND, |at, status| {
         show(at, status);
     });
     let drops = lab.narrow_drops(Side::A);
@@ -193,7 +200,7 @@ fn fault_6_uplink_narrowed_to_60_percent() {
     } else {
         Duration::from_secs(15)
     };
-    look_on(&mut on_air, watched, |at, status| {
+    look_on(&mut on_air, watched, SECOND, |at, status| {
         if ceiling_back.is_some() {
             return;
         }
@@ -239,8 +246,8 @@ fn fault_7_stalls_and_a_long_round_trip() {
     let mut backup = plan.nginx("backup").start();
     let proxy = Proxy::start(primary);
     let rtt = Duration::from_millis(300);
-    // A packet lost at this round trip: half a second is its retransmission timeout.
-    let stall = Duration::from_millis(500);
+    // A packet that is lost at this round trip, and its first retransmission with it.
+    let stall = Duration::from_millis(800);
     proxy.set_way(Way {
         rtt,
         rate: None,
@@ -250,15 +257,14 @@ fn fault_7_stalls_and_a_long_round_trip() {
         }),
     });
     let measured = round_trip(proxy.addr());
-    let accepted = proxy.counts().accepted;
     let server = format!("rtmp://{}/live", proxy.addr());
     let lines = format!("backup_server = {:?}", backup.rtmp_url());
     let mut on_air = plan.destination("main", &server, &lines).start();
     on_air.settle("main");
-    let stalls_before = proxy.counts().stalls;
+    let before = proxy.counts();
     let mut states = Vec::new();
     let mut most_held = 0f64;
-    look_on(&mut on_air, length, |_, status| {
+    look_on(&mut on_air, length, SECOND / 4, |_, status| {
         if let Some(to) = destination(status, "main") {
             states.push(to["state"].clone());
             most_held = most_held.max(seconds(to, "hold_used_s"));
@@ -266,7 +272,7 @@ fn fault_7_stalls_and_a_long_round_trip() {
     });
     let status = on_air.status("main");
     let counts = proxy.counts();
-    let stalls = counts.stalls - stalls_before;
+    let stalls = counts.stalls - before.stalls;
     println!(
         "fault 7: {length:?} with a round trip of {measured:?} and {stalls} stalls of {stall:?}: {} reconnects, at most {most_held:.2} s \
          waited",
@@ -292,7 +298,7 @@ fn fault_7_stalls_and_a_long_round_trip() {
         status["standby"].is_string(),
         "a backup that was not ready would show nothing: {status}"
     );
-    assert_eq!(counts.accepted - accepted, 1, "one connection only");
+    assert_eq!(counts.accepted, before.accepted, "no connection after it");
     proxy.set_way(Way::default());
     assert!(backup.finish().is_empty(), "the backup was published to");
     on_air.assert_all_arrived(&mut [&mut nginx]);
