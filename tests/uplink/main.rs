@@ -2,3 +2,6 @@
 
 mod failover;
 mod rig;
+mod timeline;
+mod wire;
+mod words;
