@@ -59,6 +59,8 @@ pub struct Start {
     /// Programme time that gets the timestamp `timestamp_ms`.
     pub base: MediaTime,
     pub timestamp_ms: u64,
+    /// No unit from here on is earlier.
+    pub begin: MediaTime,
 }
 
 #[derive(Debug)]
@@ -163,6 +165,7 @@ struct Live {
     config: Option<Arc<StreamConfig>>,
     base: MediaTime,
     timestamp_ms: u64,
+    begin: MediaTime,
     pace: Pace,
     in_flight: InFlight,
     /// By plain RTMP bytes, for the peer's own acknowledgements.
@@ -327,6 +330,7 @@ impl Connection {
             config: None,
             base: start.base,
             timestamp_ms: start.timestamp_ms,
+            begin: start.begin,
             pace: Pace::new(self.setup.catch_up),
             in_flight: InFlight::default(),
             unread: InFlight::default(),
@@ -387,6 +391,7 @@ impl Connection {
                     &entry.config,
                     live.base,
                     live.timestamp_ms,
+                    live.begin,
                     &mut plain,
                 ),
                 Some(config) if !Arc::ptr_eq(config, &entry.config) => {

@@ -284,12 +284,13 @@ impl Lane {
             _ => None,
         };
         let begin = self.position.begin(horizon, live);
+        let begins = begin.from.timeline_base().unwrap_or(self.setup.base);
         let (base, timestamp_ms) = match self.setup.timeline {
             Timeline::Continue => (
                 self.setup.base,
                 self.setup.timeline_start.as_millis() as u64,
             ),
-            Timeline::Restart => (begin.from.timeline_base().unwrap_or(self.setup.base), 0),
+            Timeline::Restart => (begins, 0),
         };
         self.attempt = begin.repeated;
         let Some(handle) = self.connections.get(&id) else {
@@ -299,6 +300,7 @@ impl Lane {
             from: begin.from,
             base,
             timestamp_ms,
+            begin: begins,
         };
         // A connection is asked to publish once: the channel has room.
         let _ = handle.starts.try_send(start);

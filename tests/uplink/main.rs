@@ -4,3 +4,6 @@ mod failover;
 mod isolation;
 mod outages;
 mod rig;
+mod timeline;
+mod wire;
+mod words;
