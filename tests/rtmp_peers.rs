@@ -3,6 +3,11 @@
 //!
 //! Needs nginx with libnginx-mod-rtmp and ffmpeg; `scripts/test.sh` installs them.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a test's thread may sleep while its fault lasts"
+)]
+
 use regia::config::Secret;
 use regia::media::{
     AudioConfig, FrameRate, MediaTime, MediaUnit, StreamConfig, Track, VideoConfig,
