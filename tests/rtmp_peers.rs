@@ -187,7 +187,8 @@ fn publish(port: u16, config: &StreamConfig, units: &[MediaUnit], start_ms: u64)
     }
     stream.write_all(&publisher.take_output()).unwrap();
     let mut out = Vec::new();
-    publisher.start_media_at(config, MediaTime::ZERO, start_ms, &mut out);
+    let zero = MediaTime::ZERO;
+    publisher.start_media_at(config, zero, start_ms, zero, &mut out);
     for unit in units {
         assert!(publisher.write_unit(unit, &mut out));
     }

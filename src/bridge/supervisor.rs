@@ -135,7 +135,11 @@ impl Supervisor {
             match end {
                 RunEnd::Failed(text) if heard => {
                     let pause = policy.pause_after(began.elapsed());
-                    warn!(run, %text, ?pause, "the engine ended and is started again");
+                    warn!(
+                        run,
+                        pause_s = pause.as_secs_f64(),
+                        "{text}; it is started again"
+                    );
                     if self.stopped_within(pause).await {
                         return;
                     }

@@ -75,7 +75,11 @@ where
         last_input: now,
         heard: false,
     };
-    let result = connection.run().await;
+    let result = match connection.run().await {
+        // Publishers like to close without reading our last words, which resets the connection.
+        Err(ConnectionError::Io(_)) if connection.has_said_goodbye() => Ok(()),
+        result => result,
+    };
     connection.stop_publishing().await;
     result
 }
@@ -224,6 +228,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// For tests of an uplink: accepts, then reads nothing.
     fn is_wedged(&self) -> bool {
         self.context.settings.misbehave.reads_nothing && matches!(self.stage, Stage::Publishing(_))
+    }
+
+    fn has_said_goodbye(&self) -> bool {
+        match &self.stage {
+            Stage::Opening { .. } | Stage::Connected { .. } => false,
+            Stage::Publishing(publishing) => publishing.unpublished.is_some(),
+            Stage::Parting { .. } => true,
+        }
     }
 
     /// When this stage has lasted too long, and why.

@@ -8,6 +8,8 @@ use std::fmt;
 const MAX_TEXT: usize = 400;
 /// What is shorter is no secret, and would turn common words into dots.
 const MIN_SECRET: usize = 3;
+/// The same for a piece of a secret, such as the value of a parameter that follows a key.
+const MIN_PIECE: usize = 6;
 
 /// Codes of onStatus (Adobe's NetStatusEvent; Enhanced RTMP v2 for the reconnect request).
 pub(super) mod code {
@@ -164,7 +166,7 @@ impl Status {
 }
 
 /// A peer's text, fit for a log and an operator: one line, of bounded length, without `secrets`, which servers
-/// like to repeat ("stream KEY is already publishing").
+/// like to repeat ("stream KEY is already publishing"), whole, percent-encoded or without their query.
 pub(super) fn printable(text: &str, secrets: &[&str]) -> String {
     // Invisible marks go first: they could split a secret that the eye then puts together.
     let mut text: String = text
@@ -172,7 +174,15 @@ pub(super) fn printable(text: &str, secrets: &[&str]) -> String {
         .filter(|c| !is_invisible(*c))
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect();
-    for secret in secrets.iter().filter(|secret| secret.len() >= MIN_SECRET) {
+    let whole = secrets
+        .iter()
+        .copied()
+        .filter(|secret| secret.len() >= MIN_SECRET);
+    let pieces = secrets
+        .iter()
+        .flat_map(|secret| secret.split(['?', '&', '=', '/', '%', ';', ',']))
+        .filter(|piece| piece.len() >= MIN_PIECE);
+    for secret in whole.chain(pieces) {
         text = text.replace(secret, "••••");
     }
     let mut short: String = text.chars().take(MAX_TEXT).collect();
@@ -273,6 +283,14 @@ mod tests {
         );
         assert_eq!(printable("k-1\u{200b}23", &["k-123"]), "••••");
         assert_eq!(printable("a b", &["", "a"]), "a b");
+        let key = "k-12345?token=t-67890&x=1";
+        assert_eq!(
+            printable(
+                "k-12345 (token=t-67890) k-12345%3Ftoken%3Dt-67890 x=1",
+                &[key]
+            ),
+            "•••• (token=••••) ••••%3Ftoken%3D•••• x=1"
+        );
         let long = printable(&"x".repeat(100_000), &[]);
         assert_eq!(long.chars().count(), MAX_TEXT + 1);
         assert!(long.ends_with('…'));

@@ -49,12 +49,15 @@ pub struct Shed {
     pub units: u64,
     /// Programme time between the keyframe shed first and the one that goes on.
     pub time: Duration,
+    /// Number and decode time of the last unit shed.
+    pub until: Option<(u64, MediaTime)>,
 }
 
 impl Shed {
     pub fn add(&mut self, more: Shed) {
         self.units += more.units;
         self.time += more.time;
+        self.until = self.until.max(more.until);
     }
 }
 
@@ -76,6 +79,7 @@ pub fn shed(cursor: &mut Cursor, horizon: MediaTime) -> Shed {
     if let Some(entry) = target.peek() {
         shed.time = entry.unit.dts.since(first);
         shed.units = target.seq().saturating_sub(cursor.seq());
+        shed.until = target.last().map(|last| (last.seq, last.unit.dts));
         *cursor = target;
     }
     shed
@@ -151,7 +155,8 @@ mod tests {
             got,
             Shed {
                 units: 60,
-                time: Duration::from_secs(6)
+                time: Duration::from_secs(6),
+                until: Some((60, ms(5900))),
             }
         );
         assert_eq!(cursor.peek().map(|e| e.unit.dts), Some(ms(6000)));

@@ -39,7 +39,7 @@ fn the_broadcast_outlives_its_engine() {
     let mut watch = nginx.watch();
     let mut regia = regia::Setup::new(REGIA, text).start();
     let is_video = |tag: &flv::Tag| matches!(tag.kind, flv::Kind::Video { .. });
-    watch
+    let eighth = watch
         .wait(PATIENCE, |tag| is_video(tag) && tag.time_ms >= 8_000)
         .expect("eight seconds arrive");
     let before = local_ports(addr);
@@ -47,7 +47,7 @@ fn the_broadcast_outlives_its_engine() {
 
     let first_engine = regia.kill_engine().expect("an engine is running");
     let killed = Instant::now();
-    let mut arrived: Vec<Seen> = Vec::new();
+    let mut arrived: Vec<Seen> = vec![eighth];
     wait::must("ten seconds more on the timeline", PATIENCE, || {
         arrived.extend(watch.poll().into_iter().filter(|seen| is_video(&seen.tag)));
         let span = arrived.last()?.tag.time_ms - arrived.first()?.tag.time_ms;
