@@ -66,9 +66,6 @@ impl Liveness {
 mod tests {
     use super::*;
 
-    /// Milliseconds, bytes acknowledged, whether any wait, the verdict.
-    type Step = (u64, u64, bool, Verdict);
-
     fn at(start: Instant, ms: u64) -> Instant {
         start + Duration::from_millis(ms)
     }
@@ -78,6 +75,8 @@ mod tests {
         let t = Instant::now();
         let stalled = |ms| Verdict::Stalled { since: at(t, ms) };
         let ok = Verdict::Progressing;
+        // (ms, acknowledged, waiting, verdict)
+        type Step = (u64, u64, bool, Verdict);
         let cases: &[(&str, &[Step])] = &[
             (
                 "an idle connection is not stalled",

@@ -9,6 +9,10 @@ use std::time::{Duration, Instant};
 
 /// Goodput and growth are judged over this long.
 const SPAN: Duration = Duration::from_secs(2);
+/// A way that is a few per cent too narrow shows only over this long.
+const LONG_SPAN: Duration = Duration::from_secs(10);
+/// Half a per cent of that: left alone, it would fill the hold in an hour or two.
+const CREEP: Duration = Duration::from_millis(50);
 /// A way that carries nothing at all for this long is an outage, and the failover's affair; a narrow one always carries something.
 const SILENCE: Duration = Duration::from_millis(500);
 /// A backlog under this is the round trip and the interleaving of sound and picture.
@@ -100,29 +104,39 @@ impl Steer {
         while self
             .samples
             .get(1)
-            .is_some_and(|(at, _)| now.duration_since(*at) >= SPAN)
+            .is_some_and(|(at, _)| now.duration_since(*at) >= LONG_SPAN)
         {
             self.samples.pop_front();
         }
-        let (from, first) = *self.samples.front()?;
-        let span = now.duration_since(from);
-        if span < SPAN
-            || self
-                .changed
-                .is_some_and(|at| now.duration_since(at) < SETTLE)
+        let (lately, span) = self.since(now, SPAN)?;
+        if self
+            .changed
+            .is_some_and(|at| now.duration_since(at) < SETTLE)
         {
             return None;
         }
-        let goodput = (sample.acknowledged_bytes - first.acknowledged_bytes) as f64 * 8.0
+        let goodput = (sample.acknowledged_bytes - lately.acknowledged_bytes) as f64 * 8.0
             / 1000.0
             / span.as_secs_f64();
-        let growth = sample.backlog.saturating_sub(first.backlog);
-        if sample.backlog > NOTICEABLE
-            && growth > GROWTH.mul_f64(span.as_secs_f64() / SPAN.as_secs_f64())
-        {
+        let grows = |than: Sample, by: Duration| sample.backlog > than.backlog + by;
+        let creeps = self
+            .since(now, LONG_SPAN)
+            .is_some_and(|(earlier, _)| grows(earlier, CREEP) && grows(lately, Duration::ZERO));
+        let jumps = grows(
+            lately,
+            GROWTH.mul_f64(span.as_secs_f64() / SPAN.as_secs_f64()),
+        );
+        if sample.backlog > NOTICEABLE && (jumps || creeps) {
             return self.lower(now, goodput, sample.backlog);
         }
         self.climb(now, sample.backlog)
+    }
+
+    /// The newest sample that is at least `span` old, and how old it is.
+    fn since(&self, now: Instant, span: Duration) -> Option<(Sample, Duration)> {
+        let aged = self.samples.iter().rev();
+        aged.map(|(at, sample)| (*sample, now.duration_since(*at)))
+            .find(|(_, age)| *age >= span)
     }
 
     fn lower(&mut self, now: Instant, goodput: f64, backlog: Duration) -> Option<Advice> {
@@ -166,6 +180,8 @@ impl Steer {
     fn change(&mut self, now: Instant, video_kbps: u32, reason: String) -> Advice {
         self.current = video_kbps;
         self.changed = Some(now);
+        // What was measured before was another programme.
+        self.samples.clear();
         Advice { video_kbps, reason }
     }
 }

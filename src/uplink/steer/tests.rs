@@ -121,6 +121,18 @@ fn follows_a_narrow_way_down_and_back_up() {
     }
 }
 
+/// Slow growth is growth: a way that misses a few per cent would else fill the hold in minutes.
+#[test]
+fn follows_a_way_that_is_a_little_too_narrow() {
+    for share in [0.99, 0.97, 0.95, 0.9, 0.8] {
+        let capacity = share * f64::from(CEILING + AUDIO);
+        let seen = simulate(900, 2, |_| capacity);
+        let name = format!("{share} of what it needs: {:?}", seen.backlogs_s);
+        assert!(seen.worst_backlog_s() < 3.5, "{name}");
+        assert!(seen.carried >= 0.75 * seen.possible, "{name}");
+    }
+}
+
 #[test]
 fn never_under_the_floor() {
     let seen = simulate(60, 1, |_| 300.0);
