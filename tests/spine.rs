@@ -36,3 +36,10 @@ fn alone() -> MutexGuard<'static, ()> {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+/// Copies what was recorded into the directory that REGIA_KEEP names, for somebody to look at.
+fn keep(recording: &std::path::Path, name: &str) {
+    if let Some(dir) = std::env::var_os("REGIA_KEEP") {
+        std::fs::copy(recording, std::path::Path::new(&dir).join(name)).unwrap();
+    }
+}

@@ -213,8 +213,15 @@ impl Publisher {
             (MediaKind::Video, flv::video_sequence_header(&config.video)),
             (MediaKind::Audio, flv::audio_sequence_header(&config.audio)),
         ];
-        let time_ms = timeline.timestamp_ms(at);
+        let at_ms = timeline.timestamp_ms(at);
         for (kind, body) in messages {
+            // Configurations change with a picture, and the sound that belongs to it may begin some milliseconds
+            // before: a header at the picture's time would push it there.
+            let earliest_ms = self.connection.writer.earliest_ms(kind);
+            let time_ms = match kind {
+                MediaKind::Audio if earliest_ms > 0 => at_ms.min(earliest_ms),
+                _ => at_ms,
+            };
             self.connection
                 .writer
                 .media(kind, stream_id, time_ms, body, out);

@@ -246,7 +246,11 @@ impl Connection {
         };
         connection.seal_control()?;
         let connected = timeout_at(deadline, connection.connect());
-        Ok(match connected.await.map_err(|_| no_answer())?? {
+        let silent = |_| ConnectionError::Silent {
+            address: format!("{host}:{}", setup.server.port),
+            protocol: if setup.tls.is_some() { "RTMPS" } else { "RTMP" },
+        };
+        Ok(match connected.await.map_err(silent)?? {
             Some(event) => Opened::Ended(event),
             None => Opened::Standby(Box::new(connection)),
         })
