@@ -7,7 +7,9 @@ use super::carrier::Carriers;
 use super::connection::{self, Event, Progress, Setup, Start};
 use super::dial::Way;
 use super::error::ConnectionError;
-use super::failover::{Action, ConnectionId, Failover, Failure, Input, Path, PathIndex};
+use super::failover::{
+    Action, ConnectionId, Failover, Failure, Input, PUBLISH_ANSWER, Path, PathIndex,
+};
 use super::position::Position;
 use super::steer::{Sample, Steer};
 use crate::config::{IngestUrl, Resume, Timeline};
@@ -27,6 +29,8 @@ use tracing::{debug, info, warn};
 const TICK: Duration = Duration::from_millis(250);
 /// The bitrate shown is a mean over this long.
 const RATE_SPAN: Duration = Duration::from_secs(3);
+/// Servers may send a lane on to so many places: each is kept, and a hostile one could name a new one for ever.
+const MOVES_MAX: usize = 16;
 /// The same trouble is logged again after this long.
 const REPEAT_LOG: Duration = Duration::from_secs(30);
 
@@ -134,6 +138,8 @@ struct Handle {
     path: PathIndex,
     starts: mpsc::Sender<Start>,
     progress: watch::Receiver<Progress>,
+    /// When it was asked to publish, until it did.
+    asked: Option<Instant>,
     task: JoinHandle<()>,
 }
 
@@ -150,6 +156,8 @@ struct Lane {
     events: connection::Events,
     /// Connect settings that a server asked for by Adobe authentication, by ingest.
     authenticated: BTreeMap<usize, PublisherSettings>,
+    /// Routes that servers have added.
+    moves: usize,
     position: Position,
     /// Up to which unit, and until when it is tried.
     stop: watch::Receiver<Option<u64>>,
@@ -192,6 +200,7 @@ impl Lane {
             connections: HashMap::new(),
             events,
             authenticated: BTreeMap::new(),
+            moves: 0,
             position: Position::new(start),
             stop,
             drain_until: None,
@@ -218,7 +227,10 @@ impl Lane {
             match action {
                 Action::Dial { connection, path } => self.dial(connection, path),
                 Action::Publish(id) => self.publish(now, id),
-                Action::Drop(id) => self.forget(id),
+                Action::Drop(id) => {
+                    self.note_unanswered(now, id);
+                    self.forget(id);
+                }
             }
         }
     }
@@ -261,6 +273,7 @@ impl Lane {
                 path,
                 starts,
                 progress,
+                asked: None,
                 task,
             },
         );
@@ -290,9 +303,10 @@ impl Lane {
                 "shed: older than the hold"
             );
         }
-        let Some(handle) = self.connections.get(&id) else {
+        let Some(handle) = self.connections.get_mut(&id) else {
             return;
         };
+        handle.asked = Some(now);
         let start = Start {
             from: begin.from,
             base,
@@ -336,6 +350,10 @@ impl Lane {
             Event::Stalled { since } => {
                 self.lost_at.get_or_insert(since);
                 warn!(path = %self.path_of(id), "stalled: what is sent is not acknowledged");
+                self.status.error = Some(format!(
+                    "{}: nothing of what is sent is acknowledged; the way is down, or the server reads nothing",
+                    self.path_of(id)
+                ));
                 Input::Stalled {
                     connection: id,
                     since,
@@ -347,6 +365,7 @@ impl Lane {
                     .take()
                     .map(|at| now.duration_since(at).as_secs_f64());
                 info!(path = %self.path_of(id), outage_s = outage, "moves again");
+                self.status.error = None;
                 Input::Progressed(id)
             }
             Event::MoveRequested { tc_url } => match self.move_target(now, id, tc_url) {
@@ -393,6 +412,9 @@ impl Lane {
     }
 
     fn on_published(&mut self, now: Instant, id: ConnectionId) {
+        if let Some(handle) = self.connections.get_mut(&id) {
+            handle.asked = None;
+        }
         if self.published > 0 {
             self.status.reconnects += 1;
         }
@@ -422,13 +444,18 @@ impl Lane {
         let Some(tc_url) = tc_url else {
             return Some(path);
         };
-        let server = match crate::config::ingest_url::parse(&tc_url) {
+        let here = &self.setup.routes[path].server;
+        let server = match crate::config::ingest_url::resolve(here, &tc_url) {
             Ok(server) => server,
             Err(error) => {
                 warn!(%error, "the server asks us to reconnect to a URL that can't be used: we stay");
                 return None;
             }
         };
+        if here.tls && !server.tls {
+            warn!(url = %server.public(), "the server asks us to reconnect without TLS, which would show the key: we stay");
+            return None;
+        }
         if let Some(known) = self
             .setup
             .routes
@@ -437,6 +464,11 @@ impl Lane {
         {
             return Some(known);
         }
+        if self.moves == MOVES_MAX {
+            warn!(url = %server.public(), "the server asks us to reconnect to ever more places: we stay");
+            return None;
+        }
+        self.moves += 1;
         let mut route = self.setup.routes[path].clone();
         route.path.ingest = 1 + self
             .setup
@@ -632,6 +664,20 @@ impl Lane {
         }
         if carried || self.failover.on_air().is_none() {
             self.status.error = Some(text);
+        }
+    }
+
+    /// A publish that is given up because nobody answered it ends in no error of its connection's.
+    fn note_unanswered(&mut self, now: Instant, id: ConnectionId) {
+        let Some(handle) = self.connections.get(&id) else {
+            return;
+        };
+        let expired = |asked| now.duration_since(asked) >= PUBLISH_ANSWER;
+        if handle.asked.is_some_and(expired) {
+            let server = &self.setup.routes[handle.path].server;
+            let address = format!("{}:{}", server.host, server.port);
+            let error = ConnectionError::PublishUnanswered { address };
+            self.note_error(now, id, &error, false);
         }
     }
 

@@ -32,6 +32,7 @@ pub fn alone() -> MutexGuard<'static, ()> {
 pub struct Plan {
     pub dir: TempDir,
     netns: Option<String>,
+    env: Vec<(String, String)>,
     text: String,
 }
 
@@ -52,20 +53,33 @@ impl Plan {
         Plan {
             dir,
             netns: None,
+            env: Vec::new(),
             text,
         }
     }
 
     /// Runs in the lab's box, with an uplink over each of its interfaces.
-    pub fn in_lab(mut self, lab: &Lab) -> Self {
+    pub fn in_lab(self, lab: &Lab) -> Self {
+        self.in_lab_with(lab, Default::default())
+    }
+
+    /// The same with further lines of each uplink's table.
+    pub fn in_lab_with(mut self, lab: &Lab, lines: [String; 2]) -> Self {
         self.netns = Some(lab.box_ns());
-        for (id, side) in [("fibre", Side::A), ("lte", Side::B)] {
+        let uplinks = [("fibre", Side::A), ("lte", Side::B)];
+        for ((id, side), lines) in uplinks.into_iter().zip(lines) {
             let interface = lab.interface(side);
             let _ = writeln!(
                 self.text,
-                "[[uplink]]\nid = {id:?}\ninterface = {interface:?}"
+                "[[uplink]]\nid = {id:?}\ninterface = {interface:?}\n{lines}"
             );
         }
+        self
+    }
+
+    /// An environment variable for Regia and its engine.
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.env.push((name.to_owned(), value.to_owned()));
         self
     }
 
@@ -99,6 +113,9 @@ impl Plan {
         let mut setup = RegiaSetup::new(env!("CARGO_BIN_EXE_regia"), self.text);
         if let Some(netns) = &self.netns {
             setup = setup.netns(netns);
+        }
+        for (name, value) in &self.env {
+            setup = setup.env(name, value);
         }
         OnAir {
             regia: setup.env("REGIA_LOG", "debug").start(),
@@ -136,12 +153,7 @@ impl OnAir {
 
     /// Ends the broadcast in order and compares its copy with what the ingests have.
     pub fn truth(&mut self, ingests: &mut [&mut Nginx]) -> (Truth, Recording, Vec<Recording>) {
-        let ended = self.regia.terminate(PATIENCE * 2);
-        assert!(
-            ended.success(),
-            "regia ended with {ended}; its log:\n{}",
-            self.regia.process.text()
-        );
+        self.end();
         let recorded: Vec<Recording> = ingests
             .iter_mut()
             .flat_map(|nginx| nginx.finish())
@@ -150,6 +162,14 @@ impl OnAir {
         let truth = truth::compare(&copy, &recorded);
         println!("{truth}");
         (truth, copy, recorded)
+    }
+
+    /// The same with what other servers recorded, which is read once the broadcast has ended.
+    pub fn truth_of(&mut self, recorded: impl FnOnce() -> Vec<Recording>) -> Truth {
+        self.end();
+        let truth = truth::compare(&self.copy(), &recorded());
+        println!("{truth}");
+        truth
     }
 
     /// Everything of the copy is on some ingest, from its first unit to its last.
@@ -176,6 +196,16 @@ impl OnAir {
             "audio at the ends: {truth}"
         );
         truth
+    }
+
+    /// The operator's stop, and the program's end in order.
+    pub fn end(&mut self) {
+        let ended = self.regia.terminate(PATIENCE * 2);
+        assert!(
+            ended.success(),
+            "regia ended with {ended}; its log:\n{}",
+            self.regia.process.text()
+        );
     }
 
     pub fn copy(&self) -> Recording {

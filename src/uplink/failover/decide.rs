@@ -13,7 +13,7 @@ const PATIENCE: Duration = Duration::from_secs(8);
 /// interval (1 s, `TCP_RTO_MAX_MS`) and a margin.
 const REVIVAL: Duration = Duration::from_millis(1200);
 /// How long a publish may stay unanswered.
-const PUBLISH_ANSWER: Duration = Duration::from_secs(5);
+pub(in crate::uplink) const PUBLISH_ANSWER: Duration = Duration::from_secs(5);
 /// At the start the backup waits this long for the primary.
 const PRIMARY_FIRST: Duration = Duration::from_secs(2);
 /// Away from a metered uplink once a better path has been well for this long.
@@ -93,8 +93,7 @@ impl Failover {
     /// Away from a metered uplink, to an ingest that does not hold our own live session.
     fn return_at(&self, current: PathIndex, to: PathIndex) -> Option<Instant> {
         let (here, there) = (&self.paths[current].path, &self.paths[to].path);
-        let better =
-            to < current && here.metered && !there.metered && here.ingest != there.ingest;
+        let better = to < current && here.metered && !there.metered && here.ingest != there.ingest;
         let since = self.paths[to].well_since.filter(|_| better)?;
         Some(since + RETURN_AFTER)
     }
