@@ -13,6 +13,7 @@ pub mod platform;
 pub mod recording;
 pub mod rehearsal;
 pub mod rtmp;
+pub mod secret;
 pub mod session;
 pub mod stamp;
 pub mod telemetry;

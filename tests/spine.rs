@@ -1,6 +1,11 @@
 //! The spine, end to end: a real configuration, both processes, a real ingest. What arrives is judged by ffprobe and ffmpeg,
 //! or by the built-in rehearsal, as it says.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a test's thread may sleep while its fault lasts"
+)]
+
 #[path = "e2e/spine/config.rs"]
 mod config;
 #[path = "e2e/spine/engine_killed.rs"]

@@ -267,7 +267,7 @@ impl<M: Message> Decoder<M> {
         self.buffer.extend_from_slice(bytes);
     }
 
-    /// Where to read into without a copy: has room for the rest of the frame that has begun, or for a usual read.
+    /// Where to read into: has room for the rest of the frame that has begun, or for a usual read.
     pub fn space(&mut self) -> &mut BytesMut {
         let begun = self
             .frame_length()
@@ -324,8 +324,10 @@ impl<M: Message> Decoder<M> {
         if self.buffer.len() < PREFIX + length {
             return Ok(None);
         }
-        let mut frame = self.buffer.split_to(PREFIX + length).freeze();
-        frame.advance(PREFIX + 1);
+        // A copy of its own: a unit that shares the buffer would keep all of it for as long as it is held, and a hold of
+        // small audio frames would cost many times its bytes.
+        let frame = Bytes::copy_from_slice(&self.buffer[PREFIX + 1..PREFIX + length]);
+        self.buffer.advance(PREFIX + length);
         let message = M::decode(kind, frame)?;
         self.state = State::Greeted;
         Ok(Some(message))

@@ -65,6 +65,12 @@ pub enum Command {
         #[command(subcommand)]
         command: LiveCommand,
     },
+    /// Devices, encoders by trial, GStreamer, clock, disk, uplinks; exits with 1 when there is a problem
+    Doctor {
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
+    },
     /// Internal: the process that captures and encodes
     #[command(hide = true)]
     Engine,

@@ -3,6 +3,7 @@
 mod args;
 mod client;
 mod demo;
+mod doctor;
 mod live;
 mod run;
 
@@ -25,6 +26,7 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Check { json } => {
             crate::config::check::check_command(cli.config.as_deref(), json)?.into()
         }
+        Command::Doctor { json } => doctor::doctor(cli.config.as_deref(), &state, json)?.into(),
         Command::Run { live } => block_on(run::run(cli.config.as_deref(), &state, live))?.into(),
         Command::Rehearse(args) => {
             block_on(async { Ok(crate::rehearsal::rehearse_command(args).await) })?

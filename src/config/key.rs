@@ -4,7 +4,7 @@
 
 use super::environment::{Environment, Look};
 use super::reader::Table;
-use super::secret::Secret;
+use crate::secret::Secret;
 use std::path::Path;
 
 /// The keys that may carry one secret.

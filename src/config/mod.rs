@@ -15,12 +15,11 @@ mod programme;
 mod reader;
 mod report;
 mod rules;
-pub mod secret;
 pub mod settings;
 
+pub use crate::secret::{Credentials, Secret};
 pub use environment::{Environment, Look, System};
 pub use problem::{ConfigErrors, Place, Problem, Severity};
-pub use secret::Secret;
 pub use settings::*;
 
 use reader::Table;

@@ -1,4 +1,4 @@
-//! [[uplink]], [[destination]] and [[recording]]: where the programme goes.
+//! `[[uplink]]`, `[[destination]]` and `[[recording]]`: where the programme goes.
 
 use super::environment::{Environment, Look};
 use super::ingest_url;
@@ -7,12 +7,12 @@ use super::key::{Given, KEY, PASSWORD, ROLLOVER_KEY};
 use super::programme::catch_up;
 use super::reader::{Table, did_you_mean};
 use super::rules::{self, Outlet};
-use super::secret::Secret;
 use super::settings::{
-    Credentials, Destination, IngestUrl, Mode, OnLimit, Programme, Recording, RecordingKind,
-    Resume, Timeline, Uplink,
+    Destination, IngestUrl, Mode, OnLimit, Programme, Recording, RecordingKind, Resume, Timeline,
+    Uplink,
 };
 use crate::platform;
+use crate::secret::{Credentials, Secret};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;

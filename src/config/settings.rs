@@ -1,8 +1,8 @@
 //! The validated settings: what the rest of Regia may rely on. Made only by `config::load`; every
 //! value here is in range and every reference resolves. Pure.
 
-use super::secret::Secret;
 use crate::media::FrameRate;
+use crate::secret::{Credentials, Secret};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -157,12 +157,6 @@ pub struct Destination {
     pub on_limit: OnLimit,
     /// The key of the session that follows; there whenever `on_limit` is `Rollover`, and never the same as `key`.
     pub rollover_key: Option<Secret>,
-}
-
-#[derive(Clone, Debug)]
-pub struct Credentials {
-    pub user: String,
-    pub password: Secret,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

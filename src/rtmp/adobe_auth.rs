@@ -2,7 +2,7 @@
 //! connect and names the method, rejects the second with a challenge, and takes the third. Adobe never
 //! published it; this is what librtmp (`PublisherAuth`) and ffmpeg (`do_adobe_auth`) do.
 
-use crate::config::{Credentials, Secret};
+use crate::secret::{Credentials, Secret};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use md5::{Digest, Md5};
 

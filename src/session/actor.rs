@@ -188,6 +188,12 @@ struct Session {
     recordings: JoinSet<()>,
 }
 
+impl Session {
+    fn is_ending(&self) -> bool {
+        self.running.iter().all(|running| running.stop != Stop::No)
+    }
+}
+
 struct Running {
     destination: RunningDestination,
     preferred: Option<String>,
@@ -341,20 +347,19 @@ impl Actor {
         ids.iter().map(find).collect()
     }
 
-    /// Starting what is started already changes nothing: a double click is one start.
+    /// Starting what is started already changes nothing: a double click is one start. One that is still ending starts
+    /// again when it has.
     fn ask_start(&mut self, ids: &[String]) -> Result<(), SessionError> {
         for destination in self.chosen(ids)? {
-            let running = self
-                .session
+            let on = |running: &Running| {
+                running.destination.id() == destination.id && running.stop == Stop::No
+            };
+            let running = self.session.iter().flat_map(|s| &s.running).any(on);
+            let pending = self
+                .pending
                 .iter()
-                .flat_map(|s| &s.running)
-                .any(|r| r.destination.id() == destination.id);
-            if !running
-                && !self
-                    .pending
-                    .iter()
-                    .any(|pending| pending.id == destination.id)
-            {
+                .any(|pending| pending.id == destination.id);
+            if !running && !pending {
                 self.pending.push(destination);
             }
         }
@@ -363,7 +368,8 @@ impl Actor {
 
     /// Starts what was asked for, as soon as there is a keyframe to start with.
     fn begin_pending(&mut self, now: Instant) {
-        if self.pending.is_empty() {
+        // A session that is ending ends first: the next one has recordings of its own.
+        if self.pending.is_empty() || self.session.as_ref().is_some_and(Session::is_ending) {
             return;
         }
         let Some(start) = self.session_start() else {
@@ -389,6 +395,15 @@ impl Actor {
             return;
         };
         for destination in std::mem::take(&mut self.pending) {
+            if session
+                .running
+                .iter()
+                .any(|r| r.destination.id() == destination.id)
+            {
+                // It is still ending.
+                self.pending.push(destination);
+                continue;
+            }
             let running = RunningDestination::start(
                 &destination,
                 &self.settings.uplinks,
@@ -538,7 +553,7 @@ impl Actor {
             })
             .collect();
         let started = session.is_some() || !self.pending.is_empty();
-        let ending = session.is_some_and(|s| s.running.iter().all(|r| r.stop != Stop::No));
+        let ending = session.is_some_and(Session::is_ending);
         Status {
             state: machine::state(
                 started,

@@ -59,6 +59,8 @@ pub struct Start {
     /// Programme time that gets the timestamp `timestamp_ms`.
     pub base: MediaTime,
     pub timestamp_ms: u64,
+    /// No unit from here on is earlier.
+    pub begin: MediaTime,
 }
 
 #[derive(Debug)]
@@ -163,6 +165,7 @@ struct Live {
     config: Option<Arc<StreamConfig>>,
     base: MediaTime,
     timestamp_ms: u64,
+    begin: MediaTime,
     pace: Pace,
     in_flight: InFlight,
     /// By plain RTMP bytes, for the peer's own acknowledgements.
@@ -281,7 +284,10 @@ impl Connection {
             }
             let now = Instant::now();
             let next = self.fill(now)?;
-            self.flush()?;
+            if let Err(error) = self.flush() {
+                // A server that refuses us says so and closes: its words, if they are there, tell more than the reset.
+                return self.read().await.and(Err(error));
+            }
             let sample_at = self.sample(now).await;
             let at = match next {
                 Next::Drained => return self.say_goodbye().await,
@@ -328,6 +334,7 @@ impl Connection {
             config: None,
             base: start.base,
             timestamp_ms: start.timestamp_ms,
+            begin: start.begin,
             pace: Pace::new(self.setup.catch_up),
             in_flight: InFlight::default(),
             unread: InFlight::default(),
@@ -353,8 +360,11 @@ impl Connection {
             if self.out.len() - self.sent >= SEALED_AHEAD {
                 return Ok(Next::Room);
             }
-            let dropped = shed(&mut live.cursor, time - self.setup.hold - self.setup.delay);
-            live.shed.add(dropped);
+            // The first unit is the one that the timeline was laid for; what a slow publish lets grow too old goes behind it.
+            if live.config.is_some() {
+                let dropped = shed(&mut live.cursor, time - self.setup.hold - self.setup.delay);
+                live.shed.add(dropped);
+            }
             let entry = live.cursor.peek();
             // Looked at after the unit: the session names the last unit before it lets a later one in.
             if self
@@ -385,6 +395,7 @@ impl Connection {
                     &entry.config,
                     live.base,
                     live.timestamp_ms,
+                    live.begin,
                     &mut plain,
                 ),
                 Some(config) if !Arc::ptr_eq(config, &entry.config) => {

@@ -55,7 +55,9 @@ pub struct DestinationStatus {
     pub hold_s: f64,
     /// Seconds of outage that the hold still covers.
     pub outage_left_s: f64,
+    /// Given up because it became older than the hold, in all: programme time, and media units (pictures and AAC frames).
     pub shed_s: f64,
+    pub shed_units: u64,
     pub replayed_s: f64,
     pub undelivered_s: f64,
     pub reconnects: u32,
@@ -200,7 +202,8 @@ impl RunningDestination {
             hold_used_s: hold_used.as_secs_f64(),
             hold_s: self.hold.as_secs_f64(),
             outage_left_s: self.hold.saturating_sub(hold_used).as_secs_f64(),
-            shed_s: sum(|lane| lane.shed),
+            shed_s: sum(|lane| lane.shed.time),
+            shed_units: lanes.iter().map(|lane| lane.shed.units).sum(),
             replayed_s: sum(|lane| lane.replayed),
             undelivered_s: lanes
                 .iter()

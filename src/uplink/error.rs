@@ -41,9 +41,19 @@ pub enum ConnectionError {
     Rtmp(#[from] PublisherError),
 }
 
+/// The path's fault, not the server's.
+fn is_path(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind as Kind;
+    matches!(
+        kind,
+        Kind::TimedOut | Kind::HostUnreachable | Kind::NetworkUnreachable | Kind::NetworkDown
+    )
+}
+
 impl ConnectionError {
     pub fn failure(&self) -> Failure {
         match self {
+            ConnectionError::Io(error) if is_path(error.kind()) => Failure::NoAnswer,
             // In an outage the name server is as far away as the ingest.
             ConnectionError::Dns(_)
             | ConnectionError::NoAnswer { .. }

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 /// How far media may run ahead of its pace in one burst, so that a timer that wakes late costs nothing.
 const BURST: Duration = Duration::from_millis(50);
+/// A longer step from one unit to the next is no media but a gap (shed, or never encoded), and waits for nothing.
+const STEP_MAX: Duration = Duration::from_millis(200);
 
 /// Paces sending to at most `catch_up` × real time. Live media arrives at 1 ×, so it never waits; only a backlog does.
 #[derive(Debug)]
@@ -35,7 +37,8 @@ impl Pace {
             return;
         };
         let floor = now.checked_sub(BURST).unwrap_or(now);
-        let earliest = earliest.max(floor) + dts.since(newest).div_f64(self.catch_up);
+        let step = dts.since(newest).min(STEP_MAX);
+        let earliest = earliest.max(floor) + step.div_f64(self.catch_up);
         self.sent = Some((newest.max(dts), earliest));
     }
 }
@@ -46,12 +49,15 @@ pub struct Shed {
     pub units: u64,
     /// Programme time between the keyframe shed first and the one that goes on.
     pub time: Duration,
+    /// Number and decode time of the last unit shed.
+    pub until: Option<(u64, MediaTime)>,
 }
 
 impl Shed {
     pub fn add(&mut self, more: Shed) {
         self.units += more.units;
         self.time += more.time;
+        self.until = self.until.max(more.until);
     }
 }
 
@@ -73,6 +79,7 @@ pub fn shed(cursor: &mut Cursor, horizon: MediaTime) -> Shed {
     if let Some(entry) = target.peek() {
         shed.time = entry.unit.dts.since(first);
         shed.units = target.seq().saturating_sub(cursor.seq());
+        shed.until = target.last().map(|last| (last.seq, last.unit.dts));
         *cursor = target;
     }
     shed
@@ -126,6 +133,21 @@ mod tests {
     }
 
     #[test]
+    fn a_gap_is_not_waited_for() {
+        let mut pace = Pace::new(2.0);
+        let start = Instant::now();
+        pace.sent(start, ms(0));
+        // The engine was gone for ten seconds, or twenty were shed.
+        let later = start + Duration::from_secs(10);
+        pace.sent(later, ms(30_000));
+        let wait = pace.wait_until(later, ms(30_033));
+        assert!(
+            wait.is_none_or(|until| until.duration_since(later) <= Duration::from_millis(100)),
+            "{wait:?}"
+        );
+    }
+
+    #[test]
     fn sheds_whole_gops_only() {
         let (_window, mut cursor) = filled(10);
         let got = shed(&mut cursor, ms(4500));
@@ -133,7 +155,8 @@ mod tests {
             got,
             Shed {
                 units: 60,
-                time: Duration::from_secs(6)
+                time: Duration::from_secs(6),
+                until: Some((60, ms(5900))),
             }
         );
         assert_eq!(cursor.peek().map(|e| e.unit.dts), Some(ms(6000)));

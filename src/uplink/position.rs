@@ -1,7 +1,7 @@
 //! How far a lane has delivered, and where the next connection starts. Pure.
 
 use super::connection::Progress;
-use super::flow::shed;
+use super::flow::{Shed, shed};
 use crate::media::MediaTime;
 use crate::window::Cursor;
 use std::time::Duration;
@@ -16,8 +16,6 @@ pub struct Begin {
     pub from: Cursor,
     /// Programme time that was acknowledged (or written) before and goes out once more.
     pub repeated: Duration,
-    /// Programme time that is given up, because it is older than the hold.
-    pub shed: Duration,
 }
 
 #[derive(Debug)]
@@ -27,6 +25,10 @@ pub struct Position {
     /// Number and time of the newest unit acknowledged, and the time of the newest one written.
     acknowledged: Option<(u64, MediaTime)>,
     written: Option<MediaTime>,
+    /// Number and time of the newest unit that a connection has shed, which it counts itself.
+    shed_by_connection: Option<(u64, MediaTime)>,
+    /// Given up here, between connections.
+    shed: Shed,
 }
 
 impl Position {
@@ -36,6 +38,8 @@ impl Position {
             resume: start,
             acknowledged: None,
             written: None,
+            shed_by_connection: None,
+            shed: Shed::default(),
         }
     }
 
@@ -60,6 +64,7 @@ impl Position {
             .and_then(Cursor::last)
             .map(|entry| entry.unit.dts);
         self.written = self.written.max(written);
+        self.shed_by_connection = self.shed_by_connection.max(progress.shed.until);
     }
 
     fn move_resume(&mut self, limit: &Cursor, at: MediaTime) {
@@ -70,33 +75,51 @@ impl Position {
 
     /// Gives up what is older than `horizon`, so that memory stays bounded while nothing can be sent.
     pub fn forget(&mut self, horizon: MediaTime) {
+        let before = self.resume.clone();
         shed(&mut self.resume, horizon);
+        self.count_shed(&before);
     }
 
-    /// Whole GOPs older than `horizon` are shed; with `live` everything before the newest keyframe is.
+    /// Counts what lies between `before` and the place to resume, but not what was acknowledged or counted already.
+    fn count_shed(&mut self, before: &Cursor) {
+        let Some(first) = before.peek() else { return };
+        let from = self
+            .acknowledged
+            .max(self.shed_by_connection)
+            .filter(|(seq, _)| *seq > before.seq())
+            .unwrap_or((before.seq(), first.unit.dts));
+        let Some(next) = self.resume.peek().filter(|next| next.seq > from.0 + 1) else {
+            return;
+        };
+        self.shed.add(Shed {
+            units: next.seq - 1 - from.0,
+            time: next.unit.dts.since(from.1),
+            until: None,
+        });
+    }
+
+    /// What was given up between connections, in all.
+    pub fn shed(&self) -> Shed {
+        self.shed
+    }
+
+    /// Whole GOPs older than `horizon` are shed; with `live` everything before the newest keyframe is. What is given up is
+    /// counted once, however often a publish is tried.
     pub fn begin(&mut self, horizon: MediaTime, live: Option<Cursor>) -> Begin {
         self.forget(horizon);
         if let Some(live) = live.filter(|live| live.seq() > self.resume.seq()) {
-            self.resume = live;
+            let before = std::mem::replace(&mut self.resume, live);
+            self.count_shed(&before);
         }
         let from = self.resume.clone();
         let starts = from.peek().map(|entry| entry.unit.dts);
-        let end = self
-            .acknowledged
-            .filter(|(seq, _)| *seq < from.seq())
-            .map(|(_, dts)| dts);
-        let begin = Begin {
+        Begin {
             repeated: match (self.written, starts) {
                 (Some(written), Some(starts)) => written.since(starts),
                 _ => Duration::ZERO,
             },
-            shed: match (end, starts) {
-                (Some(end), Some(starts)) => starts.since(end),
-                _ => Duration::ZERO,
-            },
             from,
-        };
-        begin
+        }
     }
 
     /// Whether everything up to the unit numbered `seq` was acknowledged.
@@ -119,6 +142,7 @@ impl Position {
 mod tests {
     use super::*;
     use crate::window::tests::filled;
+    use proptest::prelude::*;
 
     fn ms(ms: i64) -> MediaTime {
         MediaTime::from_millis(ms)
@@ -162,7 +186,7 @@ mod tests {
                 "acknowledged to {acknowledged}"
             );
             assert_eq!(begin.repeated, Duration::from_millis(9000 - resumes as u64));
-            assert_eq!(begin.shed, Duration::ZERO);
+            assert_eq!(position.shed(), Shed::default());
         }
     }
 
@@ -203,8 +227,158 @@ mod tests {
         position.note(&progress(behind(&start, 2900), behind(&start, 3000)));
         let begin = position.begin(ms(7000), None);
         assert_eq!(begin.from.peek().unwrap().unit.dts, ms(8000));
-        assert_eq!(begin.shed, Duration::from_millis(5100));
+        let shed = Shed {
+            units: 50,
+            time: Duration::from_millis(5100),
+            until: None,
+        };
+        assert_eq!(position.shed(), shed);
         assert_eq!(begin.repeated, Duration::ZERO);
+        // An ingest that refuses for now costs nothing more.
+        position.begin(ms(7000), None);
+        assert_eq!(position.shed(), shed);
+    }
+
+    #[test]
+    fn counts_while_nothing_can_be_sent() {
+        let (_window, start) = filled(10);
+        let mut position = Position::new(start.clone());
+        position.note(&progress(behind(&start, 2900), behind(&start, 3000)));
+        let mut shed = Vec::new();
+        for horizon in [1000, 3000, 5000, 7000] {
+            position.forget(ms(horizon));
+            shed.push((position.shed().units, position.shed().time.as_millis()));
+        }
+        assert_eq!(shed, [(0, 0), (10, 1100), (30, 3100), (50, 5100)]);
+    }
+
+    #[test]
+    fn what_a_connection_has_shed_is_counted_by_it_alone() {
+        let (_window, start) = filled(10);
+        let mut position = Position::new(start.clone());
+        let mut cursor = behind(&start, 1900);
+        let by_connection = shed(&mut cursor, ms(5000));
+        position.note(&Progress {
+            shed: by_connection,
+            ..progress(behind(&start, 1500), cursor)
+        });
+        position.forget(ms(7000));
+        assert_eq!(by_connection.time, Duration::from_secs(4));
+        assert_eq!(position.shed().time, Duration::from_millis(2100));
+        assert_eq!(position.shed().units, 20);
+    }
+
+    #[test]
+    fn what_is_given_up_is_counted_once() {
+        let (_window, start) = filled(20);
+        let mut position = Position::new(start.clone());
+        let shed_by = |position: &mut Position, horizon| {
+            position.begin(ms(horizon), None);
+            position.shed().time.as_millis()
+        };
+        assert_eq!(shed_by(&mut position, 0), 0);
+        // Nothing was ever published, and the publish is refused twice.
+        assert_eq!(shed_by(&mut position, 3000), 4000);
+        assert_eq!(shed_by(&mut position, 3500), 4000);
+        assert_eq!(shed_by(&mut position, 5000), 6000);
+        position.note(&progress(behind(&start, 9000), behind(&start, 9000)));
+        assert_eq!(shed_by(&mut position, 8000), 6000);
+        assert_eq!(shed_by(&mut position, 11_000), 9000);
+    }
+
+    /// One thing that happens to a lane.
+    #[derive(Clone, Debug)]
+    enum Step {
+        /// So many further units are written, and so many of those written are acknowledged.
+        Deliver {
+            write: usize,
+            acknowledge: usize,
+            confirm: usize,
+        },
+        Reconnect,
+        /// Time goes on by so many tenths of a second.
+        Wait(i64),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            4 => (0usize..60, 0usize..60, 0usize..60).prop_map(|(write, acknowledge, confirm)| {
+                Step::Deliver { write, acknowledge, confirm }
+            }),
+            2 => Just(Step::Reconnect),
+            2 => (0i64..80).prop_map(Step::Wait),
+        ]
+    }
+
+    proptest! {
+        /// Whatever a connection had acknowledged when it died, less the margin, or was confirmed, is not needed again.
+        /// Everything else goes out again, or is old enough to be shed, and is counted then.
+        #[test]
+        fn nothing_is_skipped_that_was_not_delivered_or_shed(steps in proptest::collection::vec(step(), 1..60)) {
+            let (_window, start) = filled(100);
+            let hold = Duration::from_secs(10);
+            let mut position = Position::new(start.clone());
+            let (mut now, mut shed) = (ms(0), Duration::ZERO);
+            // Sequence numbers count units from 1, one each 100 ms.
+            let dts = |seq: u64| ms(seq as i64 * 100 - 100);
+            let (mut written, mut acknowledged, mut confirmed) = (start.clone(), start.clone(), start.clone());
+            let (mut safe_until, mut newest_acknowledged, mut skipped) = (0u64, 0u64, 0u64);
+            for step in steps {
+                match step {
+                    Step::Deliver { write, acknowledge, confirm } => {
+                        for _ in 0..write {
+                            if written.peek().is_some_and(|entry| entry.unit.dts <= now) {
+                                written.advance();
+                            }
+                        }
+                        for _ in 0..acknowledge {
+                            if acknowledged.seq() < written.seq() {
+                                acknowledged.advance();
+                            }
+                        }
+                        for _ in 0..confirm {
+                            if confirmed.seq() < acknowledged.seq() {
+                                confirmed.advance();
+                            }
+                        }
+                        position.note(&Progress {
+                            acknowledged: Some(acknowledged.clone()),
+                            written: Some(written.clone()),
+                            confirmed: Some(confirmed.clone()),
+                            ..Progress::default()
+                        });
+                        newest_acknowledged = newest_acknowledged.max(acknowledged.seq());
+                        let margin = MARGIN.as_millis() as u64 / 100;
+                        safe_until = safe_until.max(acknowledged.seq().saturating_sub(margin)).max(confirmed.seq());
+                    }
+                    Step::Wait(tenths) => now = ms((now.as_millis() + tenths * 100).min(99_000)),
+                    Step::Reconnect => {
+                        let horizon = now - hold;
+                        let before = position.shed().time;
+                        let begin = position.begin(horizon, None);
+                        let begin_shed = position.shed().time - before;
+                        let from = begin.from.clone();
+                        prop_assert!(from.peek().is_some_and(|entry| entry.unit.keyframe));
+                        for seq in safe_until + 1..=from.seq() {
+                            prop_assert!(dts(seq) < horizon + Duration::from_secs(2), "unit {seq} skipped at {now:?}");
+                        }
+                        // What lies before the place is delivered, or shed now.
+                        let missing_from = skipped.max(newest_acknowledged);
+                        if from.seq() > missing_from {
+                            let units = from.seq() - missing_from;
+                            let counted = begin_shed.as_millis() as u64 / 100;
+                            prop_assert!(counted.abs_diff(units) <= 1, "{counted} of {units} counted");
+                            skipped = from.seq();
+                        } else {
+                            prop_assert_eq!(begin_shed, Duration::ZERO);
+                        }
+                        shed += begin_shed;
+                        (written, acknowledged, confirmed) = (from.clone(), from.clone(), from);
+                    }
+                }
+            }
+            prop_assert!(shed <= now.since(ms(0)) + Duration::from_secs(2));
+        }
     }
 
     #[test]

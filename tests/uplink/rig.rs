@@ -5,7 +5,8 @@ use regia_testkit::lab::{Lab, Side};
 use regia_testkit::media::Recording;
 use regia_testkit::nginx::{Nginx, Setup as NginxSetup};
 use regia_testkit::regia::{Regia, Setup as RegiaSetup};
-use regia_testkit::truth::{self, Truth};
+use regia_testkit::truth::{self, TrackTruth, Truth};
+use regia_testkit::usage::{self, Usage};
 use regia_testkit::{flv, wait};
 use serde_json::Value;
 use std::fmt::Write as _;
@@ -78,7 +79,7 @@ impl Plan {
     pub fn destination(mut self, id: &str, server: &str, lines: &str) -> Self {
         let _ = writeln!(
             self.text,
-            "[[destination]]\nid = {id:?}\nserver = {server:?}\nkey = \"key\"\n{lines}"
+            "[[destination]]\nid = {id:?}\nserver = {server:?}\nkey = {id:?}\n{lines}"
         );
         self
     }
@@ -134,19 +135,24 @@ impl OnAir {
         })
     }
 
-    /// Ends the broadcast in order and compares its copy with what the ingests have.
-    pub fn truth(&mut self, ingests: &mut [&mut Nginx]) -> (Truth, Recording, Vec<Recording>) {
+    /// Ends the broadcast in order: its copy is whole then.
+    pub fn end(&mut self) -> Recording {
         let ended = self.regia.terminate(PATIENCE * 2);
         assert!(
             ended.success(),
             "regia ended with {ended}; its log:\n{}",
             self.regia.process.text()
         );
+        self.copy()
+    }
+
+    /// Ends the broadcast in order and compares its copy with what the ingests have.
+    pub fn truth(&mut self, ingests: &mut [&mut Nginx]) -> (Truth, Recording, Vec<Recording>) {
+        let copy = self.end();
         let recorded: Vec<Recording> = ingests
             .iter_mut()
             .flat_map(|nginx| nginx.finish())
             .collect();
-        let copy = self.copy();
         let truth = truth::compare(&copy, &recorded);
         println!("{truth}");
         (truth, copy, recorded)
@@ -155,27 +161,24 @@ impl OnAir {
     /// Everything of the copy is on some ingest, from its first unit to its last.
     pub fn assert_all_arrived(&mut self, ingests: &mut [&mut Nginx]) -> Truth {
         let (truth, _, _) = self.truth(ingests);
-        if truth.lost() > 0
-            || truth.video.before()
-                + truth.video.after()
-                + truth.audio.before()
-                + truth.audio.after()
-                > 0
-        {
+        self.assert_all(&truth);
+        truth
+    }
+
+    /// `truth` has every unit, from the first to the last.
+    pub fn assert_all(&self, truth: &Truth) {
+        let ends = |track: &TrackTruth| (track.before(), track.after());
+        if truth.lost() > 0 || [ends(&truth.video), ends(&truth.audio)] != [(0, 0); 2] {
             println!("{}", self.regia.process.text());
         }
         truth.assert_nothing_lost();
-        assert_eq!(
-            (truth.video.before(), truth.video.after()),
-            (0, 0),
-            "video at the ends: {truth}"
-        );
-        assert_eq!(
-            (truth.audio.before(), truth.audio.after()),
-            (0, 0),
-            "audio at the ends: {truth}"
-        );
-        truth
+        assert_eq!(ends(&truth.video), (0, 0), "video at the ends: {truth}");
+        assert_eq!(ends(&truth.audio), (0, 0), "audio at the ends: {truth}");
+    }
+
+    /// Resident memory of the director alone, now and at its peak.
+    pub fn director_memory(&self) -> Usage {
+        usage::of(self.regia.process.pid())
     }
 
     pub fn copy(&self) -> Recording {

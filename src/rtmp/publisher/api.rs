@@ -1,9 +1,9 @@
 //! What goes into a publishing session and what comes out of it.
 
-use crate::config::{Credentials, Secret};
 use crate::rtmp::adobe_auth;
 use crate::rtmp::chunk::ChunkError;
 use crate::rtmp::status::RejectKind;
+use crate::secret::{Credentials, Secret};
 use std::fmt;
 
 #[derive(Clone)]

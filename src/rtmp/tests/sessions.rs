@@ -1,12 +1,12 @@
 //! Publisher and receiver joined, from the first byte to the last.
 
 use super::support::*;
-use crate::config::{Credentials, Secret};
 use crate::media::{FrameRate, MediaTime, Track};
 use crate::rtmp::flv::{self, VideoBody};
 use crate::rtmp::{
     Amf0Value, Publisher, PublisherEvent, PublisherSettings, ReceiverEvent, RejectKind,
 };
+use crate::secret::{Credentials, Secret};
 use bytes::Bytes;
 
 /// A unit's bytes that tell its number, so that order and wholeness can be seen.

@@ -1,6 +1,5 @@
 //! A publisher joined with a receiver, a server that says what a test wants, and units to send.
 
-use crate::config::Secret;
 use crate::media::{
     AudioConfig, FrameRate, MediaTime, MediaUnit, StreamConfig, Track, VideoConfig,
 };
@@ -10,6 +9,7 @@ use crate::rtmp::{
     Publisher, PublisherError, PublisherEvent, PublisherSettings, Receiver, ReceiverEvent,
     ReceiverSettings,
 };
+use crate::secret::Secret;
 use bytes::Bytes;
 
 /// SplitMix64: repeatable, so that a failing case can be run again.
@@ -125,7 +125,7 @@ impl Joined {
         let mut out = Vec::new();
         joined
             .publisher
-            .start_media_at(&config(), base, start_ms, &mut out);
+            .start_media_at(&config(), base, start_ms, base, &mut out);
         joined.carry(&out);
         joined
     }

@@ -80,9 +80,11 @@ impl Failover {
             self.dial_or_wait(now, wanted);
             return;
         };
+        // One publish at a time: a server may ask to be left twice.
+        let asked = self.publishing().next().is_some();
         let wanted_at = match (stage, self.moving) {
-            (Stage::Ready, Some(_)) => Some(now),
-            (Stage::Ready, None) => self.return_at(current, wanted),
+            (Stage::Ready, Some(_)) if !asked => Some(now),
+            (Stage::Ready, None) if !asked => self.return_at(current, wanted),
             _ => None,
         };
         if let Some(at) = wanted_at {
@@ -93,8 +95,7 @@ impl Failover {
     /// Away from a metered uplink, to an ingest that does not hold our own live session.
     fn return_at(&self, current: PathIndex, to: PathIndex) -> Option<Instant> {
         let (here, there) = (&self.paths[current].path, &self.paths[to].path);
-        let better =
-            to < current && here.metered && !there.metered && here.ingest != there.ingest;
+        let better = to < current && here.metered && !there.metered && here.ingest != there.ingest;
         let since = self.paths[to].well_since.filter(|_| better)?;
         Some(since + RETURN_AFTER)
     }
@@ -150,7 +151,7 @@ impl Failover {
     }
 
     /// Lower is better: not the uplink that failed, not the ingest that may hold our ghost, then the order given.
-    fn rank(&self, path: PathIndex) -> (bool, bool, PathIndex) {
+    pub(super) fn rank(&self, path: PathIndex) -> (bool, bool, PathIndex) {
         let Some(last) = self.last_on_air else {
             return (false, false, path);
         };

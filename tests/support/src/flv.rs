@@ -163,14 +163,16 @@ pub fn files(dir: &Path) -> Vec<PathBuf> {
     found.into_iter().map(|(_, path)| path).collect()
 }
 
-/// Cuts off a tag that its writer did not live to finish, which ffprobe would take for a damaged frame.
-pub fn trim(path: &Path) -> std::io::Result<()> {
+/// Cuts off a tag that its writer did not live to finish, which ffprobe would take for a damaged frame. Says whether
+/// any whole tag is left.
+pub fn trim(path: &Path) -> std::io::Result<bool> {
     let mut tail = Tail {
         path: path.to_owned(),
         next: 0,
     };
-    tail.read();
-    File::options().write(true).open(path)?.set_len(tail.next)
+    let tags = tail.read();
+    File::options().write(true).open(path)?.set_len(tail.next)?;
+    Ok(!tags.is_empty())
 }
 
 #[cfg(test)]

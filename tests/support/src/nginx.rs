@@ -190,6 +190,11 @@ impl Nginx {
         }
     }
 
+    /// Where it takes plain RTMP.
+    pub fn addr(&self) -> SocketAddr {
+        self.setup.rtmp
+    }
+
     /// The server URL without the key, as an operator would enter it.
     pub fn rtmp_url(&self) -> String {
         format!("rtmp://{}/live", self.setup.rtmp)
@@ -216,14 +221,15 @@ impl Nginx {
         Watch::new(&self.recordings_dir())
     }
 
-    /// Stops it and reads everything that all its runs recorded, oldest first.
+    /// Stops it and reads everything that all its runs recorded, oldest first. A publish that it refused leaves a file without a
+    /// tag, which is nothing recorded.
     #[track_caller]
     pub fn finish(&mut self) -> Vec<Recording> {
         self.stop();
         let files = flv::files(&self.recordings_dir());
         files
             .iter()
-            .inspect(|path| flv::trim(path).expect("nginx has let go of it"))
+            .filter(|path| flv::trim(path).expect("nginx has let go of it"))
             .map(|path| Recording::read(path))
             .collect()
     }

@@ -34,6 +34,35 @@ pub fn is_listening(pid: u32, addr: SocketAddr) -> bool {
     listens(&table, addr)
 }
 
+/// Bytes that have arrived on `addr` (IPv4), in the network namespace of `pid`, and that the server has not read.
+pub fn unread(pid: u32, addr: SocketAddr) -> u64 {
+    let table = std::fs::read_to_string(format!("/proc/{pid}/net/tcp")).unwrap_or_default();
+    unread_in(&table, addr)
+}
+
+/// State 01 is ESTABLISHED; the queues are `sent:received` in hex.
+fn unread_in(table: &str, addr: SocketAddr) -> u64 {
+    let SocketAddr::V4(addr) = addr else {
+        return 0;
+    };
+    let local = format!(
+        "{:08X}:{:04X}",
+        u32::from_ne_bytes(addr.ip().octets()),
+        addr.port()
+    );
+    table
+        .lines()
+        .skip(1)
+        .filter_map(|line| {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            let queues = *fields.get(4)?;
+            let matches = fields.get(1) == Some(&local.as_str()) && fields.get(3) == Some(&"01");
+            let unread = u64::from_str_radix(queues.split_once(':')?.1, 16).ok()?;
+            matches.then_some(unread)
+        })
+        .sum()
+}
+
 /// `table`: proc_pid_net(5), the kernel's list of IPv4 sockets; state 0A is LISTEN, addresses are in host order.
 fn listens(table: &str, addr: SocketAddr) -> bool {
     let SocketAddr::V4(addr) = addr else {
@@ -66,5 +95,18 @@ mod tests {
         let _listener = TcpListener::bind(a).unwrap();
         assert!(is_listening(me, a));
         assert!(!is_listening(me, b));
+    }
+
+    #[test]
+    fn what_a_server_has_not_read_is_counted() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let addr = listener.local_addr().unwrap();
+        let mut client = std::net::TcpStream::connect(addr).unwrap();
+        let _server = listener.accept().unwrap();
+        assert_eq!(unread(std::process::id(), addr), 0);
+        std::io::Write::write_all(&mut client, &[7; 1234]).unwrap();
+        crate::wait::must("arrived", std::time::Duration::from_secs(5), || {
+            (unread(std::process::id(), addr) == 1234).then_some(())
+        });
     }
 }

@@ -15,6 +15,9 @@ use std::time::{Duration, Instant};
 
 /// How much one direction may hold on its way: enough for 300 ms at 12 Mb/s.
 const HELD_BYTES: usize = 512 * 1024;
+/// What the kernel may acknowledge to a client before the proxy reads it, so that a pause is felt by the sender: a sixth of a
+/// second at 3 Mb/s (socket(7): the kernel doubles it for its own use).
+const UNREAD_BYTES: usize = 64 * 1024;
 const CHUNK: usize = 4096;
 /// How often an idle connection looks for work; also the error of its delays.
 const GLANCE: Duration = Duration::from_millis(1);
@@ -31,7 +34,8 @@ pub struct Way {
     pub stalls: Option<Stalls>,
 }
 
-/// Pauses as a lost packet makes them: everything behind it waits for `length`. They take `share` of all time.
+/// Pauses as a lost packet makes them: everything behind it waits for `length`, unacknowledged once the small receive buffer
+/// is full. They take `share` of all time.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Stalls {
     pub share: f64,
@@ -86,11 +90,19 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Proxy {
     /// Listens on a free loopback port and passes everything on to `server`.
     pub fn start(server: SocketAddr) -> Self {
-        let addr = crate::ports::loopback();
-        let listener = TcpListener::bind(addr).expect("the port was free a moment ago");
+        Self::start_at(crate::ports::loopback(), server)
+    }
+
+    /// Listens on `addr`, in the network namespace of the calling thread (`Lab::at_the_ingests`).
+    pub fn start_at(addr: SocketAddr, server: SocketAddr) -> Self {
+        let listener = TcpListener::bind(addr).expect("nobody else listens there");
         listener
             .set_nonblocking(true)
             .expect("a listener can be made non-blocking");
+        // Connections inherit it.
+        SockRef::from(&listener)
+            .set_recv_buffer_size(UNREAD_BYTES)
+            .expect("a listener's buffer can be made smaller");
         let shared = Arc::new(Shared::default());
         let acceptor = std::thread::spawn({
             let shared = Arc::clone(&shared);
@@ -239,12 +251,12 @@ fn carry(
         let now = Instant::now();
         let stands =
             shared.half_open.load(Ordering::SeqCst) || stall.holds(now, way.stalls, &shared.stalls);
-        let moved = if shared.half_open.load(Ordering::SeqCst) {
+        let moved = if stands {
             false
         } else {
             let read = up.read(way.rtt / 2, HELD_BYTES, Some(connection))?
                 | down.read(way.rtt / 2, HELD_BYTES, None)?;
-            let written = !stands && (up.write(now, way.rate)? | down.write(now, None)?);
+            let written = up.write(now, way.rate)? | down.write(now, None)?;
             read | written
         };
         if !moved {

@@ -10,6 +10,8 @@ pub const STEP: Duration = Duration::from_millis(10);
 const DIAL_ROUND_TRIPS: u32 = 5;
 /// As in the shell around `Failover`.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(8);
+/// Without an answer an idle connection ends.
+const KEEP_ALIVE: Duration = Duration::from_secs(11);
 const STALL_AFTER: Duration = Duration::from_millis(1500);
 const RETRANSMISSION: Duration = Duration::from_millis(200);
 /// With `TCP_RTO_MAX_MS`.
@@ -36,6 +38,8 @@ pub enum Mode {
     Final,
     /// Ends a connection that waits for a publish after 200 ms.
     Impatient,
+    /// The same after 20 s.
+    Tidy,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,12 +80,28 @@ struct Ingest {
 
 #[derive(Clone, Debug)]
 enum Net {
-    Syn { next: Instant, interval: Duration },
-    Handshake { left: Duration },
-    Ready { since: Instant },
+    Syn {
+        next: Instant,
+        interval: Duration,
+    },
+    Handshake {
+        left: Duration,
+    },
+    /// `heard`: when a keep-alive was last answered.
+    Ready {
+        since: Instant,
+        heard: Instant,
+    },
     /// The publish is under way; `answer`: when the ingest's word is back, once it has arrived there.
-    Publish { sent: Instant, answer: Option<Instant>, told: bool },
-    OnAir { progress: Instant, told: bool },
+    Publish {
+        sent: Instant,
+        answer: Option<Instant>,
+        told: bool,
+    },
+    OnAir {
+        progress: Instant,
+        told: bool,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -121,7 +141,6 @@ impl Peer {
 pub struct Published {
     pub at: Duration,
     pub ingest: usize,
-    pub path: PathIndex,
 }
 
 pub struct World {
@@ -130,6 +149,8 @@ pub struct World {
     round_trip: Duration,
     hold: Duration,
     paths: Vec<Path>,
+    /// Paths that were there from the start.
+    configured: usize,
     lit: Vec<bool>,
     carrier: Vec<bool>,
     ingests: Vec<Ingest>,
@@ -167,6 +188,7 @@ impl World {
             ingests: vec![ingest; 4],
             peers: BTreeMap::new(),
             failover: Failover::new(start, paths.to_vec(), hold),
+            configured: paths.len(),
             paths: paths.to_vec(),
             moving: false,
             accepted: Vec::new(),
@@ -191,6 +213,10 @@ impl World {
             Event::Carrier(uplink, up) => {
                 self.carrier[uplink] = up;
                 self.tell(Input::Carrier { uplink, up });
+                // What was acknowledged just before may be read just after, and is no sign of life.
+                if let Some((id, _)) = self.failover.on_air().filter(|_| !up) {
+                    self.tell(Input::Progressed(id));
+                }
             }
             Event::Ingest(ingest, mode) => {
                 self.ingests[ingest].mode = mode;
@@ -237,11 +263,20 @@ impl World {
         for id in self.peers.keys().copied().collect::<Vec<_>>() {
             self.advance(id);
         }
-        if self.failover.poll_timeout().is_some_and(|at| at <= self.now) {
+        if self
+            .failover
+            .poll_timeout()
+            .is_some_and(|at| at <= self.now)
+        {
             self.tell(Input::Timeout);
             // Asked again at the same moment, it has nothing left to do, and it wants to be woken later than now.
             self.failover.handle(self.now, Input::Timeout);
-            assert_eq!(self.failover.poll_action(), None, "busy at {:?}", self.elapsed());
+            assert_eq!(
+                self.failover.poll_action(),
+                None,
+                "busy at {:?}",
+                self.elapsed()
+            );
         }
         let timeout = self.failover.poll_timeout();
         assert!(timeout.is_none_or(|at| at > self.now), "{timeout:?}");
@@ -280,13 +315,23 @@ impl World {
                 *left = left.saturating_sub(STEP);
                 let done = left.is_zero();
                 if peer.moves(now, up) && done {
-                    peer.net = Net::Ready { since: now };
+                    peer.net = Net::Ready {
+                        since: now,
+                        heard: now,
+                    };
                     input = Some(Input::Connected(id));
                 }
             }
-            Net::Ready { since } => {
-                let tired = now - *since > Duration::from_millis(200);
-                if up && mode == Mode::Impatient && tired {
+            Net::Ready { since, heard } => {
+                let tired = match mode {
+                    Mode::Impatient => now - *since > Duration::from_millis(200),
+                    Mode::Tidy => now - *since > Duration::from_secs(20),
+                    _ => false,
+                };
+                if up {
+                    *heard = now;
+                }
+                if up && tired || now - *heard > KEEP_ALIVE {
                     ended = Some(Failure::Closed);
                 }
             }
@@ -305,7 +350,13 @@ impl World {
         }
     }
 
-    fn await_answer(&mut self, id: ConnectionId, peer: &mut Peer, up: bool, number: usize) -> (Option<Input>, Option<Failure>) {
+    fn await_answer(
+        &mut self,
+        id: ConnectionId,
+        peer: &mut Peer,
+        up: bool,
+        number: usize,
+    ) -> (Option<Input>, Option<Failure>) {
         let (now, round_trip) = (self.now, self.round_trip);
         let moves = peer.moves(now, up);
         let Net::Publish { sent, answer, told } = &mut peer.net else {
@@ -315,7 +366,13 @@ impl World {
             None if moves => *answer = Some(now + round_trip),
             None if now - *sent >= STALL_AFTER && !*told => {
                 *told = true;
-                return (Some(Input::Stalled { connection: id, since: *sent }), None);
+                return (
+                    Some(Input::Stalled {
+                        connection: id,
+                        since: *sent,
+                    }),
+                    None,
+                );
             }
             Some(at) if now >= *at && moves => match self.ingests[number].mode {
                 Mode::Mute => {}
@@ -326,11 +383,20 @@ impl World {
                 _ => {
                     let before = self.ingests[number].holder.replace((id, now));
                     self.ingests[number].gone = None;
-                    peer.net = Net::OnAir { progress: now, told: false };
-                    self.accepted.push(Published { at: now - self.start, ingest: number, path: peer.path });
+                    peer.net = Net::OnAir {
+                        progress: now,
+                        told: false,
+                    };
+                    self.accepted.push(Published {
+                        at: now - self.start,
+                        ingest: number,
+                    });
                     self.tell(Input::Published(id));
                     // Taken over: the ingest ends the first.
-                    self.end(before.map(|(first, _)| first).into_iter().collect(), Failure::Closed);
+                    self.end(
+                        before.map(|(first, _)| first).into_iter().collect(),
+                        Failure::Closed,
+                    );
                 }
             },
             _ => {}
@@ -339,15 +405,30 @@ impl World {
     }
 
     fn admits(&self, number: usize) -> bool {
-        let Ingest { ghosts, holder, gone, .. } = &self.ingests[number];
+        let Ingest {
+            ghosts,
+            holder,
+            gone,
+            ..
+        } = &self.ingests[number];
         match (*ghosts, *holder) {
             (_, None) | (Ghosts::TakeOver, _) => true,
-            (Ghosts::Hold(patience), Some((_, heard))) => gone.is_some() || self.now - heard >= patience,
-            (Ghosts::HoldAlways(patience), Some(_)) => gone.is_some_and(|gone| self.now - gone >= patience),
+            (Ghosts::Hold(patience), Some((_, heard))) => {
+                gone.is_some() || self.now - heard >= patience
+            }
+            (Ghosts::HoldAlways(patience), Some(_)) => {
+                gone.is_some_and(|gone| self.now - gone >= patience)
+            }
         }
     }
 
-    fn send_media(&mut self, id: ConnectionId, peer: &mut Peer, up: bool, number: usize) -> (Option<Input>, Option<Failure>) {
+    fn send_media(
+        &mut self,
+        id: ConnectionId,
+        peer: &mut Peer,
+        up: bool,
+        number: usize,
+    ) -> (Option<Input>, Option<Failure>) {
         let now = self.now;
         let moves = peer.moves(now, up);
         let ingest = &mut self.ingests[number];
@@ -371,7 +452,13 @@ impl World {
             }
         } else if now - *progress >= STALL_AFTER && !*told {
             *told = true;
-            return (Some(Input::Stalled { connection: id, since: *progress }), None);
+            return (
+                Some(Input::Stalled {
+                    connection: id,
+                    since: *progress,
+                }),
+                None,
+            );
         }
         (None, None)
     }
@@ -379,7 +466,9 @@ impl World {
     fn peers_at(&self, ingest: usize, which: impl Fn(&Net) -> bool) -> Vec<ConnectionId> {
         self.peers
             .iter()
-            .filter(|(_, peer)| self.paths[peer.path].ingest == ingest && self.up(peer.path) && which(&peer.net))
+            .filter(|(_, peer)| {
+                self.paths[peer.path].ingest == ingest && self.up(peer.path) && which(&peer.net)
+            })
             .map(|(id, _)| *id)
             .collect()
     }
@@ -389,16 +478,23 @@ impl World {
         for connection in ids {
             if self.peers.contains_key(&connection) {
                 self.leave(connection);
-                self.tell(Input::Closed { connection, failure });
+                self.tell(Input::Closed {
+                    connection,
+                    failure,
+                });
             }
         }
     }
 
     fn leave(&mut self, id: ConnectionId) {
-        let Some(peer) = self.peers.remove(&id) else { return };
+        let Some(peer) = self.peers.remove(&id) else {
+            return;
+        };
         let told = self.up(peer.path);
         let ingest = &mut self.ingests[self.paths[peer.path].ingest];
-        if ingest.holder.is_some_and(|(holder, _)| holder == id) && (told || matches!(ingest.ghosts, Ghosts::HoldAlways(_))) {
+        if ingest.holder.is_some_and(|(holder, _)| holder == id)
+            && (told || matches!(ingest.ghosts, Ghosts::HoldAlways(_)))
+        {
             ingest.gone = Some(self.now);
         }
     }
@@ -415,15 +511,24 @@ impl World {
                 Action::Dial { connection, path } => {
                     let uplink = self.paths[path].uplink;
                     // Before the first word about carriers all are taken to be there.
-                    assert!(at.is_zero() || uplink.is_none_or(|uplink| self.carrier[uplink]), "a dial without a carrier at {at:?}");
+                    assert!(
+                        at.is_zero() || uplink.is_none_or(|uplink| self.carrier[uplink]),
+                        "a dial without a carrier at {at:?}"
+                    );
                     let peer = Peer {
                         path,
                         dialled: self.now,
-                        net: Net::Syn { next: self.now, interval: Duration::from_secs(1) },
+                        net: Net::Syn {
+                            next: self.now,
+                            interval: Duration::from_secs(1),
+                        },
                         retry: None,
                     };
                     self.dials.push((at, path));
-                    assert!(self.peers.insert(connection, peer).is_none(), "an id used twice");
+                    assert!(
+                        self.peers.insert(connection, peer).is_none(),
+                        "an id used twice"
+                    );
                 }
                 Action::Publish(id) => self.ask_publish(id),
                 Action::Drop(id) => {
@@ -440,36 +545,67 @@ impl World {
         let at = self.elapsed();
         let path = self.peers[&id].path;
         let ingest = self.paths[path].ingest;
-        for (_, other) in self.peers.iter().filter(|(other, peer)| **other != id && self.paths[peer.path].ingest == ingest) {
+        for (_, other) in self
+            .peers
+            .iter()
+            .filter(|(other, peer)| **other != id && self.paths[peer.path].ingest == ingest)
+        {
             match other.net {
                 Net::Publish { .. } => panic!("two publishes wait at ingest {ingest} at {at:?}"),
                 Net::OnAir { .. } if !self.failover.is_stalled() => {
-                    assert!(self.moving, "a publish beside a live one at ingest {ingest} at {at:?}");
+                    assert!(
+                        self.moving,
+                        "a publish beside a live one at ingest {ingest} at {at:?}"
+                    );
                 }
                 _ => {}
             }
         }
         let now = self.now;
-        let peer = self.peers.get_mut(&id).expect("a publish on a connection that exists");
-        assert!(matches!(peer.net, Net::Ready { .. }), "a publish on a connection that is not ready at {at:?}");
-        peer.net = Net::Publish { sent: now, answer: None, told: false };
+        let peer = self
+            .peers
+            .get_mut(&id)
+            .expect("a publish on a connection that exists");
+        assert!(
+            matches!(peer.net, Net::Ready { .. }),
+            "a publish on a connection that is not ready at {at:?}"
+        );
+        peer.net = Net::Publish {
+            sent: now,
+            answer: None,
+            told: false,
+        };
         self.asked.push((at, ingest));
     }
 
     /// What carries the programme goes only when another was accepted, or has been stalled for the hold.
     fn judge_drop(&self, id: ConnectionId) {
-        let Some(Peer { net: Net::OnAir { progress, .. }, .. }) = self.peers.get(&id) else {
+        let Some(Peer {
+            net: Net::OnAir { progress, .. },
+            ..
+        }) = self.peers.get(&id)
+        else {
             return;
         };
-        let another = self.failover.on_air().is_some_and(|(on_air, _)| on_air != id);
+        let another = self
+            .failover
+            .on_air()
+            .is_some_and(|(on_air, _)| on_air != id);
         let expired = self.now - *progress + STEP >= self.hold;
-        assert!(another || expired, "dropped while it carried, at {:?}", self.elapsed());
+        assert!(
+            another || expired,
+            "dropped while it carried, at {:?}",
+            self.elapsed()
+        );
     }
 
     fn judge(&mut self) {
         let off_air = self.failover.on_air().is_none() || self.failover.is_stalled();
-        let up = (0..self.paths.len()).any(|path| self.up(path));
-        let tended = self.peers.values().any(|peer| !matches!(peer.net, Net::OnAir { .. }) && self.up(peer.path));
+        let up = (0..self.configured).any(|path| self.up(path));
+        let tended = self
+            .peers
+            .values()
+            .any(|peer| !matches!(peer.net, Net::OnAir { .. }) && self.up(peer.path));
         if off_air && up && !tended {
             let since = *self.idle.get_or_insert(self.now);
             self.longest_idle = self.longest_idle.max(self.now - since);
@@ -484,15 +620,26 @@ impl World {
 
     /// Media moved in the last 50 ms.
     pub fn is_moving(&self) -> bool {
-        self.moved.last().is_some_and(|at| self.elapsed() - *at <= Duration::from_millis(50))
+        self.moved
+            .last()
+            .is_some_and(|at| self.elapsed() - *at <= Duration::from_millis(50))
     }
 
     /// The most publishes that one ingest accepted in any 60 s, from `from` on.
     pub fn most_in_a_minute(&self, from: Duration) -> usize {
         let within = |first: &Published| {
-            let same = |p: &&Published| p.ingest == first.ingest && p.at >= first.at && p.at - first.at < Duration::from_secs(60);
+            let same = |p: &&Published| {
+                p.ingest == first.ingest
+                    && p.at >= first.at
+                    && p.at - first.at < Duration::from_secs(60)
+            };
             self.accepted.iter().filter(same).count()
         };
-        self.accepted.iter().filter(|p| p.at >= from).map(within).max().unwrap_or(0)
+        self.accepted
+            .iter()
+            .filter(|p| p.at >= from)
+            .map(within)
+            .max()
+            .unwrap_or(0)
     }
 }
