@@ -342,12 +342,12 @@ fn enemies(dir: &Path) -> Vec<Enemy> {
                 if peer.until_publish() {
                     peer.receiver.reject_publish(
                         "NetStream.Publish.BadName",
-                        "somebody is live on this key",
+                        "somebody else is live",
                     );
                     peer.take_for(Duration::from_secs(2));
                 }
             }),
-            Says("somebody is live on this key (NetStream.Publish.BadName)"),
+            Says("somebody else is live (NetStream.Publish.BadName)"),
         ),
         enemy(
             "cut-off",

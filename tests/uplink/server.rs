@@ -21,6 +21,9 @@ use std::time::{Duration, Instant};
 /// A connection looks for the end of the test this often.
 const GLANCE: Duration = Duration::from_millis(50);
 
+/// The file's own header and the first back pointer, in bytes.
+const FLV_HEADER: u64 = 13;
+
 trait Wire: Read + Write + Send {}
 impl<T: Read + Write + Send> Wire for T {}
 
@@ -56,11 +59,6 @@ impl Peer {
     pub fn answer(&mut self) -> bool {
         let output = self.receiver.take_output();
         self.say(&output)
-    }
-
-    /// Sends a command as raw bytes beside what the receiver says; the receiver's chunk size must have been announced.
-    pub fn command(&mut self, values: &[Amf0Value]) -> bool {
-        self.say(&command(&amf0::encode(values)))
     }
 
     /// Reads for a moment, without answering; false when the client has gone or the test is over.
@@ -390,7 +388,9 @@ pub fn recorded(dir: &Path) -> Vec<Recording> {
     let files: Vec<PathBuf> = flv::files(dir);
     files
         .iter()
-        .filter(|path| flv::trim(path).expect("the file is the test's own"))
+        .inspect(|path| flv::trim(path).expect("the file is the test's own"))
+        // A standby never sent anything.
+        .filter(|path| std::fs::metadata(path).is_ok_and(|file| file.len() > FLV_HEADER))
         .map(|path| Recording::read(path))
         .collect()
 }
