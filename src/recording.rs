@@ -46,6 +46,7 @@ pub async fn record(
         cursor: from,
         base,
         config: None,
+        sound_ms: None,
         out: Vec::new(),
     };
     flv_file::write_header(&mut writer.out);
@@ -74,6 +75,8 @@ struct Writer {
     cursor: Cursor,
     base: MediaTime,
     config: Option<Arc<StreamConfig>>,
+    /// Of the newest sound, milliseconds.
+    sound_ms: Option<i64>,
     out: Vec<u8>,
 }
 
@@ -112,7 +115,8 @@ impl Writer {
                 );
                 tag(
                     TagKind::Audio,
-                    dts,
+                    // Sound that belongs to the picture which brings a configuration may begin before it.
+                    self.sound_ms.map_or(dts, |sound| sound.min(dts)),
                     &flv::audio_sequence_header(&config.audio),
                     &mut self.out,
                 );
@@ -120,7 +124,10 @@ impl Writer {
             }
             let kind = match entry.unit.track {
                 Track::Video => TagKind::Video,
-                Track::Audio => TagKind::Audio,
+                Track::Audio => {
+                    self.sound_ms = Some(dts);
+                    TagKind::Audio
+                }
             };
             tag(
                 kind,

@@ -3,6 +3,11 @@
 //!
 //! Needs nginx with libnginx-mod-rtmp and ffmpeg; `scripts/test.sh` installs them.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a test's thread may sleep while its fault lasts"
+)]
+
 use regia::config::Secret;
 use regia::media::{
     AudioConfig, FrameRate, MediaTime, MediaUnit, StreamConfig, Track, VideoConfig,
@@ -187,7 +192,8 @@ fn publish(port: u16, config: &StreamConfig, units: &[MediaUnit], start_ms: u64)
     }
     stream.write_all(&publisher.take_output()).unwrap();
     let mut out = Vec::new();
-    publisher.start_media_at(config, MediaTime::ZERO, start_ms, &mut out);
+    let zero = MediaTime::ZERO;
+    publisher.start_media_at(config, zero, start_ms, zero, &mut out);
     for unit in units {
         assert!(publisher.write_unit(unit, &mut out));
     }

@@ -1,6 +1,11 @@
 //! The spine, end to end: a real configuration, both processes, a real ingest. What arrives is judged by ffprobe and ffmpeg,
 //! or by the built-in rehearsal, as it says.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a test's thread may sleep while its fault lasts"
+)]
+
 #[path = "e2e/spine/config.rs"]
 mod config;
 #[path = "e2e/spine/engine_killed.rs"]
@@ -30,4 +35,11 @@ const PATIENCE: Duration = Duration::from_secs(60);
 fn alone() -> MutexGuard<'static, ()> {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Copies what was recorded into the directory that REGIA_KEEP names, for somebody to look at.
+fn keep(recording: &std::path::Path, name: &str) {
+    if let Some(dir) = std::env::var_os("REGIA_KEEP") {
+        std::fs::copy(recording, std::path::Path::new(&dir).join(name)).unwrap();
+    }
 }

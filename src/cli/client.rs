@@ -1,6 +1,6 @@
 //! One request to the daemon's socket.
 
-use anyhow::{Context, bail};
+use anyhow::{anyhow, bail};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper::{Request, header};
@@ -11,9 +11,9 @@ use tokio::net::UnixStream;
 
 /// Sends `body` (or a GET without one) and gives the answer's JSON. An answer that is a problem is an error with its title.
 pub async fn request(socket: &Path, path: &str, body: Option<Value>) -> anyhow::Result<Value> {
-    let stream = UnixStream::connect(socket).await.with_context(|| {
-        format!(
-            "no daemon answers on {}; is `regia run` up, and with the same --state?",
+    let stream = UnixStream::connect(socket).await.map_err(|error| {
+        anyhow!(
+            "no daemon answers on {} ({error}); is `regia run` up, and with the same --state?",
             socket.display()
         )
     })?;

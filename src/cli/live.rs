@@ -52,6 +52,14 @@ fn text(status: &Value) -> String {
         word(status, "scene"),
         number(status, "video_kbps"),
     );
+    let dropped = number(status, "dropped_frames");
+    if dropped > 0.0 {
+        // Writing to a String does not fail.
+        let _ = writeln!(
+            text,
+            "{dropped} frames left out: this machine is too slow for the programme"
+        );
+    }
     for source in status["sources"].as_array().into_iter().flatten() {
         // Writing to a String does not fail.
         let _ = writeln!(

@@ -1,4 +1,4 @@
-//! [[source]] and [[scene]]: what can be shown, and what is.
+//! `[[source]]` and `[[scene]]`: what can be shown, and what is.
 
 use super::environment::{Environment, Look};
 use super::reader::{Table, did_you_mean};

@@ -1,4 +1,4 @@
-//! [[uplink]], [[destination]] and [[recording]]: where the programme goes.
+//! `[[uplink]]`, `[[destination]]` and `[[recording]]`: where the programme goes.
 
 use super::environment::{Environment, Look};
 use super::ingest_url;

@@ -231,6 +231,11 @@ impl Commands {
 }
 
 /// Passes on commands until the director is gone; then gives the engine a moment to end, and ends it.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this thread is the engine's last resort: it has no runtime to block, and an engine that hangs in a driver \
+              reaches no return from main"
+)]
 fn read_commands(mut commands: Commands, control: Sender<Control>) -> Result<(), EngineError> {
     spawn("commands", move || {
         loop {

@@ -179,20 +179,22 @@ impl Publisher {
     /// Writes onMetaData and both sequence headers; programme time `base` becomes timestamp 0. To be called
     /// once after `Publishing`; otherwise it writes nothing.
     pub fn start_media(&mut self, config: &StreamConfig, base: MediaTime, out: &mut Vec<u8>) {
-        self.start_media_at(config, base, 0, out);
+        self.start_media_at(config, base, 0, base, out);
     }
 
-    /// Like `start_media`, but `base` becomes `start_ms` (`timeline = "continue"`).
+    /// Like `start_media`, but `base` becomes `start_ms`, and the first unit to come has a time of `begin` or later
+    /// (`timeline = "continue"`): headers from the session's start would make a server see a gap of hours behind them.
     pub fn start_media_at(
         &mut self,
         config: &StreamConfig,
         base: MediaTime,
         start_ms: u64,
+        begin: MediaTime,
         out: &mut Vec<u8>,
     ) {
         if let State::Publishing { timeline, .. } = &mut self.state {
             *timeline = Some(Timeline { base, start_ms });
-            self.write_config(config, base, out);
+            self.write_config(config, begin, out);
         }
     }
 
@@ -211,8 +213,15 @@ impl Publisher {
             (MediaKind::Video, flv::video_sequence_header(&config.video)),
             (MediaKind::Audio, flv::audio_sequence_header(&config.audio)),
         ];
-        let time_ms = timeline.timestamp_ms(at);
+        let at_ms = timeline.timestamp_ms(at);
         for (kind, body) in messages {
+            // Configurations change with a picture, and the sound that belongs to it may begin some milliseconds
+            // before: a header at the picture's time would push it there.
+            let earliest_ms = self.connection.writer.earliest_ms(kind);
+            let time_ms = match kind {
+                MediaKind::Audio if earliest_ms > 0 => at_ms.min(earliest_ms),
+                _ => at_ms,
+            };
             self.connection
                 .writer
                 .media(kind, stream_id, time_ms, body, out);

@@ -2,6 +2,7 @@
 //! channel. Shell.
 
 use super::machine::{self, Delivery, State};
+use super::overload::Overload;
 use super::timeline::Timeline;
 use crate::bridge::protocol::{EngineEvent, SourceState, Up};
 use crate::bridge::supervisor::{self, EngineHandle, EngineOutput, SupervisorSettings};
@@ -54,6 +55,8 @@ pub struct Status {
     /// Why the bitrate is what it is; None: as configured.
     pub engine_runs: u64,
     pub engine_pid: Option<u32>,
+    /// Frames that were not encoded because the machine was too slow.
+    pub dropped_frames: u64,
     pub sources: Vec<SourceStatus>,
     pub destinations: Vec<DestinationStatus>,
 }
@@ -171,6 +174,7 @@ struct Actor {
     pending: Vec<Destination>,
     session: Option<Session>,
     video_kbps: u32,
+    overload: Overload,
 }
 
 /// From the first start to the last destination's end.
@@ -182,6 +186,12 @@ struct Session {
     last_unit: u64,
     stop_recordings: watch::Sender<Option<u64>>,
     recordings: JoinSet<()>,
+}
+
+impl Session {
+    fn is_ending(&self) -> bool {
+        self.running.iter().all(|running| running.stop != Stop::No)
+    }
 }
 
 struct Running {
@@ -202,7 +212,7 @@ impl Actor {
     fn new(settings: Settings, engine: EngineHandle, carriers: watch::Receiver<Carriers>) -> Self {
         Actor {
             writer: FeedWriter::default(),
-            timeline: Timeline::new(settings.programme.fps),
+            timeline: Timeline::new(settings.programme.fps, settings.programme.audio.sample_rate),
             config: None,
             carriers,
             encoder: None,
@@ -211,6 +221,7 @@ impl Actor {
             sources: BTreeMap::new(),
             pending: Vec::new(),
             session: None,
+            overload: Overload::default(),
             video_kbps: settings.programme.video.bitrate_kbps,
             engine,
             settings,
@@ -232,8 +243,12 @@ impl Actor {
                     None => break,
                 },
                 _ = tick.tick() => {
-                    self.tick();
-                    status.send_replace(self.status(Instant::now()));
+                    self.tick(Instant::now());
+                    let new = self.status(Instant::now());
+                    let old = status.send_replace(new.clone());
+                    if old.state != new.state {
+                        info!("{} → {}", old.state, new.state);
+                    }
                 }
             }
             self.begin_pending(Instant::now());
@@ -266,10 +281,17 @@ impl Actor {
     fn note(&mut self, event: EngineEvent) {
         match event {
             EngineEvent::Encoder { name, tried } => {
-                for trial in tried.iter().filter(|trial| trial.error.is_some()) {
-                    info!(element = %trial.element, error = trial.error.as_deref(), "encoder not chosen");
+                let passed_over: Vec<String> = tried
+                    .iter()
+                    .filter_map(|trial| {
+                        Some(format!("{}: {}", trial.element, trial.error.as_ref()?))
+                    })
+                    .collect();
+                if passed_over.is_empty() {
+                    info!(encoder = %name, "encoder chosen");
+                } else {
+                    info!(encoder = %name, passed_over = passed_over.join("; "), "encoder chosen");
                 }
-                info!(encoder = %name, "encoder chosen");
                 self.encoder = Some(name);
             }
             EngineEvent::Bitrate { kbps } => info!(kbps, "the encoder's bitrate is now"),
@@ -278,13 +300,14 @@ impl Actor {
                     SourceState::Lost => {
                         warn!(source = %id, %detail, "source lost: its slate is shown")
                     }
+                    SourceState::Live if detail.is_empty() => info!(source = %id, "source live"),
                     SourceState::Live => info!(source = %id, %detail, "source live"),
                     SourceState::Starting => {}
                 }
                 self.sources
                     .insert(id.clone(), SourceStatus { id, state, detail });
             }
-            EngineEvent::Overload { .. } => warn!(?event, "the engine can't keep up"),
+            EngineEvent::Overload { dropped } => self.overload.dropped(dropped),
             EngineEvent::Fatal { text } => error!(%text, "the engine can't go on"),
         }
     }
@@ -324,20 +347,19 @@ impl Actor {
         ids.iter().map(find).collect()
     }
 
-    /// Starting what is started already changes nothing: a double click is one start.
+    /// Starting what is started already changes nothing: a double click is one start. One that is still ending starts
+    /// again when it has.
     fn ask_start(&mut self, ids: &[String]) -> Result<(), SessionError> {
         for destination in self.chosen(ids)? {
-            let running = self
-                .session
+            let on = |running: &Running| {
+                running.destination.id() == destination.id && running.stop == Stop::No
+            };
+            let running = self.session.iter().flat_map(|s| &s.running).any(on);
+            let pending = self
+                .pending
                 .iter()
-                .flat_map(|s| &s.running)
-                .any(|r| r.destination.id() == destination.id);
-            if !running
-                && !self
-                    .pending
-                    .iter()
-                    .any(|pending| pending.id == destination.id)
-            {
+                .any(|pending| pending.id == destination.id);
+            if !running && !pending {
                 self.pending.push(destination);
             }
         }
@@ -346,7 +368,8 @@ impl Actor {
 
     /// Starts what was asked for, as soon as there is a keyframe to start with.
     fn begin_pending(&mut self, now: Instant) {
-        if self.pending.is_empty() {
+        // A session that is ending ends first: the next one has recordings of its own.
+        if self.pending.is_empty() || self.session.as_ref().is_some_and(Session::is_ending) {
             return;
         }
         let Some(start) = self.session_start() else {
@@ -372,6 +395,15 @@ impl Actor {
             return;
         };
         for destination in std::mem::take(&mut self.pending) {
+            if session
+                .running
+                .iter()
+                .any(|r| r.destination.id() == destination.id)
+            {
+                // It is still ending.
+                self.pending.push(destination);
+                continue;
+            }
             let running = RunningDestination::start(
                 &destination,
                 &self.settings.uplinks,
@@ -458,7 +490,13 @@ impl Actor {
         }
     }
 
-    fn tick(&mut self) {
+    fn tick(&mut self, now: Instant) {
+        if let Some(frames) = self.overload.due(now) {
+            warn!(
+                frames,
+                "this machine is too slow for the programme: frames were left out; lower fps, the size or preset"
+            );
+        }
         let Some(session) = &mut self.session else {
             return;
         };
@@ -515,7 +553,7 @@ impl Actor {
             })
             .collect();
         let started = session.is_some() || !self.pending.is_empty();
-        let ending = session.is_some_and(|s| s.running.iter().all(|r| r.stop != Stop::No));
+        let ending = session.is_some_and(Session::is_ending);
         Status {
             state: machine::state(
                 started,
@@ -530,6 +568,7 @@ impl Actor {
             video_kbps: self.video_kbps,
             engine_runs: self.engine_runs,
             engine_pid: self.engine_pid,
+            dropped_frames: self.overload.total,
             sources: self.sources.values().cloned().collect(),
             destinations,
         }

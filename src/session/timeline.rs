@@ -8,9 +8,16 @@
 use crate::media::{FrameRate, MediaTime, MediaUnit, Track};
 use std::time::Duration;
 
+/// ISO 14496-3: an AAC-LC frame.
+const AAC_FRAME_SAMPLES: i64 = 1_024;
+/// Timestamps leave in milliseconds: less than this is no overlap.
+const ROUNDING_US: i64 = 1_000;
+
 #[derive(Debug)]
 pub struct Timeline {
     fps: FrameRate,
+    /// The least step from one sound frame to the next, µs: a decoder takes it ill when frames overlap.
+    sound_step_us: i64,
     offset: Option<i64>,
     /// Newest decode time given out, per track.
     newest: [Option<MediaTime>; 2],
@@ -25,9 +32,12 @@ fn index(track: Track) -> usize {
 }
 
 impl Timeline {
-    pub fn new(fps: FrameRate) -> Self {
+    /// `sample_rate` in Hz.
+    pub fn new(fps: FrameRate, sample_rate: u32) -> Self {
+        let frame_us = AAC_FRAME_SAMPLES * 1_000_000 / i64::from(sample_rate.max(1));
         Timeline {
             fps,
+            sound_step_us: frame_us - ROUNDING_US,
             offset: None,
             newest: [None; 2],
             epoch: None,
@@ -40,7 +50,7 @@ impl Timeline {
     }
 
     /// The unit on the programme timeline; None for what comes before a run's first keyframe (nothing can be
-    /// decoded before it) and for a unit that would step back.
+    /// decoded before it), for a unit that would step back, and for sound that the run before has given already.
     pub fn map(&mut self, mut unit: MediaUnit) -> Option<MediaUnit> {
         let offset = match self.offset {
             Some(offset) => offset,
@@ -49,8 +59,12 @@ impl Timeline {
         };
         unit.dts = MediaTime(unit.dts.0 + offset);
         unit.pts = MediaTime(unit.pts.0 + offset);
+        let least_step_us = match unit.track {
+            Track::Video => 1,
+            Track::Audio => self.sound_step_us,
+        };
         let newest = &mut self.newest[index(unit.track)];
-        if newest.is_some_and(|newest| unit.dts <= newest) {
+        if newest.is_some_and(|newest| unit.dts.0 < newest.0 + least_step_us) {
             return None;
         }
         *newest = Some(unit.dts);
@@ -102,7 +116,7 @@ mod tests {
 
     #[test]
     fn starts_at_zero_with_the_first_keyframe() {
-        let mut timeline = Timeline::new(FPS);
+        let mut timeline = Timeline::new(FPS, 48_000);
         assert_eq!(
             timeline.map(unit(Track::Audio, 5_000_000, 5_000_000, false)),
             None
@@ -119,7 +133,7 @@ mod tests {
 
     #[test]
     fn a_second_run_keeps_the_gap_and_the_grid() {
-        let mut timeline = Timeline::new(FPS);
+        let mut timeline = Timeline::new(FPS, 48_000);
         timeline
             .map(unit(Track::Video, 1_000_000, 1_000_000, true))
             .unwrap();
@@ -136,7 +150,7 @@ mod tests {
 
     #[test]
     fn a_run_never_steps_back() {
-        let mut timeline = Timeline::new(FPS);
+        let mut timeline = Timeline::new(FPS, 48_000);
         timeline
             .map(unit(Track::Video, 1_000_000, 1_000_000, true))
             .unwrap();
@@ -149,5 +163,25 @@ mod tests {
             .unwrap();
         assert!(first.dts > late.dts);
         assert_eq!(first.pts, FPS.frame_time(FPS.frame_at(first.pts)));
+    }
+
+    /// The new run's first sound frame would begin within the old one's last.
+    #[test]
+    fn sound_of_two_runs_does_not_overlap() {
+        let mut timeline = Timeline::new(FPS, 48_000);
+        let sound = |at| unit(Track::Audio, at, at, false);
+        timeline
+            .map(unit(Track::Video, 1_000_000, 1_000_000, true))
+            .unwrap();
+        timeline.map(sound(1_010_000)).unwrap();
+        // Steps of a run differ by a microsecond, for 1024 samples are no whole number of them.
+        timeline.map(sound(1_031_333)).unwrap();
+        timeline.map(sound(1_052_667)).unwrap();
+        timeline.new_run();
+        timeline
+            .map(unit(Track::Video, 1_033_333, 1_033_333, true))
+            .unwrap();
+        assert_eq!(timeline.map(sound(1_053_100)), None);
+        assert!(timeline.map(sound(1_074_433)).is_some());
     }
 }

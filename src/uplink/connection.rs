@@ -8,7 +8,7 @@ use super::dial::{Way, dial};
 use super::error::ConnectionError;
 use super::failover::ConnectionId;
 use super::flow::{Pace, Shed, shed};
-use super::liveness::{Liveness, STALL_AFTER, Verdict};
+use super::liveness::{Liveness, STALL_AFTER};
 use super::position::MARGIN;
 use super::reader::Reader;
 use super::sockopt;
@@ -62,6 +62,8 @@ pub struct Start {
     /// Programme time that gets the timestamp `timestamp_ms`.
     pub base: MediaTime,
     pub timestamp_ms: u64,
+    /// No unit from here on is earlier.
+    pub begin: MediaTime,
 }
 
 #[derive(Debug)]
@@ -169,6 +171,7 @@ struct Live {
     config: Option<Arc<StreamConfig>>,
     base: MediaTime,
     timestamp_ms: u64,
+    begin: MediaTime,
     pace: Pace,
     in_flight: InFlight,
     /// By plain RTMP bytes, for the peer's own acknowledgements.
@@ -257,7 +260,11 @@ impl Connection {
         };
         connection.seal_control()?;
         let connected = timeout_at(deadline, connection.connect());
-        Ok(match connected.await.map_err(|_| no_answer())?? {
+        let silent = |_| ConnectionError::Silent {
+            address: format!("{host}:{}", setup.server.port),
+            protocol: if setup.tls.is_some() { "RTMPS" } else { "RTMP" },
+        };
+        Ok(match connected.await.map_err(silent)?? {
             Some(event) => Opened::Ended(event),
             None => Opened::Standby(Box::new(connection)),
         })
@@ -291,7 +298,10 @@ impl Connection {
             }
             let now = Instant::now();
             let next = self.fill(now)?;
-            self.flush()?;
+            if let Err(error) = self.flush() {
+                // A server that refuses us says so and closes: its words, if they are there, tell more than the reset.
+                return self.read().await.and(Err(error));
+            }
             let sample_at = self.sample(now).await;
             let at = match next {
                 Next::Drained => return self.say_goodbye().await,
@@ -338,6 +348,7 @@ impl Connection {
             config: None,
             base: start.base,
             timestamp_ms: start.timestamp_ms,
+            begin: start.begin,
             pace: Pace::new(self.setup.catch_up),
             in_flight: InFlight::default(),
             unread: InFlight::default(),
@@ -364,8 +375,11 @@ impl Connection {
             if self.out.len() - self.sent >= SEALED_AHEAD {
                 return Ok(Next::Room);
             }
-            let dropped = shed(&mut live.cursor, time - self.setup.hold - self.setup.delay);
-            live.shed.add(dropped);
+            // The first unit is the one that the timeline was laid for; what a slow publish lets grow too old goes behind it.
+            if live.config.is_some() {
+                let dropped = shed(&mut live.cursor, time - self.setup.hold - self.setup.delay);
+                live.shed.add(dropped);
+            }
             let entry = live.cursor.peek();
             // Looked at after the unit: the session names the last unit before it lets a later one in.
             if self
@@ -396,6 +410,7 @@ impl Connection {
                     &entry.config,
                     live.base,
                     live.timestamp_ms,
+                    live.begin,
                     &mut plain,
                 ),
                 Some(config) if !Arc::ptr_eq(config, &entry.config) => {

@@ -13,7 +13,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 
@@ -81,7 +81,11 @@ impl Names {
     }
 
     /// The addresses of `host`, which may be an address itself (also an IPv6 one in brackets).
-    pub async fn resolve(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, DnsError> {
+    pub async fn resolve(
+        self: &Arc<Self>,
+        host: &str,
+        port: u16,
+    ) -> Result<Vec<SocketAddr>, DnsError> {
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         if let Ok(ip) = bare.parse::<IpAddr>() {
             return Ok(vec![SocketAddr::new(ip, port)]);
@@ -89,12 +93,16 @@ impl Names {
         let remembered = self.lock().get(host).cloned();
         let ips = match remembered {
             None => self.ask(host).await?,
-            Some(earlier) => match tokio::time::timeout(REMEMBERED_WAIT, self.ask(host)).await {
-                Ok(Ok(ips)) => ips,
-                _ => earlier,
-            },
+            Some(earlier) => {
+                // An answer that comes late is still noted, for the next dial.
+                let (names, name) = (Arc::clone(self), host.to_owned());
+                let asked = tokio::spawn(async move { names.ask(&name).await });
+                match tokio::time::timeout(REMEMBERED_WAIT, asked).await {
+                    Ok(Ok(Ok(ips))) => ips,
+                    _ => earlier,
+                }
+            }
         };
-        self.lock().insert(host.to_owned(), ips.clone());
         Ok(ips
             .into_iter()
             .map(|ip| SocketAddr::new(ip, port))
@@ -126,6 +134,7 @@ impl Names {
                 host: host.to_owned(),
             });
         }
+        self.lock().insert(host.to_owned(), found.clone());
         Ok(found)
     }
 

@@ -3,6 +3,7 @@
 use super::dns::DnsError;
 use super::failover::Failure;
 use crate::rtmp::{PublisherError, RejectKind};
+use rustls::CertificateError;
 use std::io;
 
 #[derive(Debug, thiserror::Error)]
@@ -21,12 +22,15 @@ pub enum ConnectionError {
     Unreachable { address: String, error: io::Error },
     #[error("interface {interface} cannot be used: {error}")]
     Interface { interface: String, error: io::Error },
-    #[error(
-        "{host} shows a certificate that is not trusted: {reason}; for a private CA set tls_ca_file"
-    )]
+    #[error("{address} took the connection and says nothing; does this port speak {protocol}?")]
+    Silent {
+        address: String,
+        protocol: &'static str,
+    },
+    #[error("{host} shows a certificate that is not trusted: {reason}")]
     Certificate { host: String, reason: String },
-    #[error("{host} shows a certificate for another name: {reason}; check the server's host name")]
-    CertificateName { host: String, reason: String },
+    #[error("{host} shows a certificate for {names}; check the host of the server URL")]
+    CertificateName { host: String, names: String },
     #[error("TLS with {host} failed: {reason}; does this port speak RTMPS?")]
     Tls { host: String, reason: String },
     #[error("{host} closed the connection during the TLS handshake; does this port speak RTMPS?")]
@@ -37,12 +41,23 @@ pub enum ConnectionError {
     Rtmp(#[from] PublisherError),
 }
 
+/// The path's fault, not the server's.
+fn is_path(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind as Kind;
+    matches!(
+        kind,
+        Kind::TimedOut | Kind::HostUnreachable | Kind::NetworkUnreachable | Kind::NetworkDown
+    )
+}
+
 impl ConnectionError {
     pub fn failure(&self) -> Failure {
         match self {
+            ConnectionError::Io(error) if is_path(error.kind()) => Failure::NoAnswer,
             // In an outage the name server is as far away as the ingest.
             ConnectionError::Dns(_)
             | ConnectionError::NoAnswer { .. }
+            | ConnectionError::Silent { .. }
             | ConnectionError::Unreachable { .. } => Failure::NoAnswer,
             ConnectionError::Rtmp(PublisherError::Rejected { kind, .. }) => match kind {
                 RejectKind::BadName => Failure::Busy,
@@ -59,14 +74,75 @@ impl ConnectionError {
 
     /// Tells apart what rustls says, since each has another remedy.
     pub fn tls(host: &str, error: &rustls::Error) -> Self {
-        use rustls::CertificateError as Cert;
-        let (host, reason) = (host.to_owned(), error.to_string());
+        let host = host.to_owned();
         match error {
-            rustls::Error::InvalidCertificate(
-                Cert::NotValidForName | Cert::NotValidForNameContext { .. },
-            ) => ConnectionError::CertificateName { host, reason },
-            rustls::Error::InvalidCertificate(_) => ConnectionError::Certificate { host, reason },
-            _ => ConnectionError::Tls { host, reason },
+            rustls::Error::InvalidCertificate(error) => certificate(host, error),
+            _ => ConnectionError::Tls {
+                host,
+                reason: error.to_string(),
+            },
         }
+    }
+}
+
+fn certificate(host: String, error: &CertificateError) -> ConnectionError {
+    let reason = match error {
+        CertificateError::NotValidForName => {
+            let names = "another name".to_owned();
+            return ConnectionError::CertificateName { host, names };
+        }
+        CertificateError::NotValidForNameContext { presented, .. } => {
+            // rustls gives them as DnsName("ingest.example") and IpAddress(127.0.0.1).
+            let bare = |name: &String| {
+                let inner = name.split_once('(').map_or(name.as_str(), |(_, inner)| inner);
+                inner.trim_end_matches(')').trim_matches('"').to_owned()
+            };
+            let names = match presented.iter().map(bare).collect::<Vec<_>>() {
+                names if names.is_empty() => "no name".to_owned(),
+                names => names.join(", "),
+            };
+            return ConnectionError::CertificateName { host, names };
+        }
+        CertificateError::UnknownIssuer => {
+            "this machine does not know its issuer; for a private authority set tls_ca_file".into()
+        }
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            "it has expired; whoever runs the server must renew it, unless this machine's clock is wrong"
+                .into()
+        }
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "it is not valid yet; is this machine's clock right?".into()
+        }
+        error => error.to_string(),
+    };
+    ConnectionError::Certificate { host, reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(error: CertificateError) -> String {
+        ConnectionError::tls("host", &rustls::Error::InvalidCertificate(error)).to_string()
+    }
+
+    #[test]
+    fn each_certificate_has_its_remedy() {
+        let of_others = CertificateError::NotValidForNameContext {
+            expected: rustls::pki_types::ServerName::try_from("host").unwrap(),
+            presented: vec![
+                "DnsName(\"a.example\")".into(),
+                "IpAddress(10.0.0.1)".into(),
+            ],
+        };
+        assert_eq!(
+            told(of_others),
+            "host shows a certificate for a.example, 10.0.0.1; check the host of the server URL"
+        );
+        assert_eq!(
+            told(CertificateError::NotValidYet),
+            "host shows a certificate that is not trusted: it is not valid yet; is this machine's clock right?"
+        );
+        assert!(told(CertificateError::Revoked).ends_with("not trusted: certificate revoked"));
     }
 }

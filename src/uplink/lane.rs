@@ -28,6 +28,8 @@ use tracing::{debug, info, warn};
 const TICK: Duration = Duration::from_millis(250);
 /// The bitrate shown is a mean over this long.
 const RATE_SPAN: Duration = Duration::from_secs(3);
+/// Paths of one lane, with those that servers named: a hostile one could name a new one each second.
+const ROUTES_MAX: usize = 12;
 /// The same trouble is logged again after this long.
 const REPEAT_LOG: Duration = Duration::from_secs(30);
 
@@ -155,6 +157,8 @@ struct Lane {
     /// Up to which unit, and until when it is tried.
     stop: watch::Receiver<Option<u64>>,
     drain_until: Option<Instant>,
+    /// The programme time at the stop.
+    ends_at: MediaTime,
     ended: bool,
     published: u32,
     status: LaneStatus,
@@ -164,10 +168,11 @@ struct Lane {
     /// Shed by connections that are gone.
     shed_before: Shed,
     rates: VecDeque<(Instant, u64)>,
-    logged: Option<(String, Instant)>,
+    /// The last text logged of each path, and when.
+    logged: BTreeMap<PathIndex, (String, Instant)>,
     /// Units shed, as told in the log.
     shed_logged: u64,
-    /// Acknowledged when the stall began.
+    /// Acknowledged at the last tick of a stall.
     stalled_bytes: Option<u64>,
     /// Acknowledged at the last tick.
     steered_bytes: Option<u64>,
@@ -198,6 +203,7 @@ impl Lane {
             position: Position::new(start),
             stop,
             drain_until: None,
+            ends_at: MediaTime::ZERO,
             ended: false,
             published: 0,
             status: LaneStatus {
@@ -208,7 +214,7 @@ impl Lane {
             attempt: Duration::ZERO,
             shed_before: Shed::default(),
             rates: VecDeque::new(),
-            logged: None,
+            logged: BTreeMap::new(),
             shed_logged: 0,
             stalled_bytes: None,
             steered_bytes: None,
@@ -278,12 +284,13 @@ impl Lane {
             _ => None,
         };
         let begin = self.position.begin(horizon, live);
+        let begins = begin.from.timeline_base().unwrap_or(self.setup.base);
         let (base, timestamp_ms) = match self.setup.timeline {
             Timeline::Continue => (
                 self.setup.base,
                 self.setup.timeline_start.as_millis() as u64,
             ),
-            Timeline::Restart => (begin.from.timeline_base().unwrap_or(self.setup.base), 0),
+            Timeline::Restart => (begins, 0),
         };
         self.attempt = begin.repeated;
         let Some(handle) = self.connections.get(&id) else {
@@ -293,6 +300,7 @@ impl Lane {
             from: begin.from,
             base,
             timestamp_ms,
+            begin: begins,
         };
         // A connection is asked to publish once: the channel has room.
         let _ = handle.starts.try_send(start);
@@ -349,10 +357,24 @@ impl Lane {
                 info!(path = %self.path_of(id), outage_s = outage, "moves again");
                 Input::Progressed(id)
             }
-            Event::MoveRequested { tc_url } => match self.move_target(now, id, tc_url) {
-                Some(path) => Input::MoveRequested(path),
-                None => return,
-            },
+            Event::MoveRequested { tc_url } => {
+                let on_air = self
+                    .failover
+                    .on_air()
+                    .is_some_and(|(on_air, _)| on_air == id);
+                match self.move_target(now, id, tc_url) {
+                    Some(path) if on_air => Input::MoveRequested(path),
+                    // A standby that its server sends away has served.
+                    _ if !on_air => {
+                        self.forget(id);
+                        Input::Closed {
+                            connection: id,
+                            failure: Failure::Closed,
+                        }
+                    }
+                    _ => return,
+                }
+            }
             Event::Authenticate(settings) => {
                 if let Some(handle) = self.connections.get(&id) {
                     let ingest = self.setup.routes[handle.path].path.ingest;
@@ -399,7 +421,7 @@ impl Lane {
         self.published += 1;
         self.status.replayed += std::mem::take(&mut self.attempt);
         self.status.error = None;
-        self.logged = None;
+        self.logged.clear();
         let outage = self
             .lost_at
             .take()
@@ -419,25 +441,27 @@ impl Lane {
         tc_url: Option<String>,
     ) -> Option<PathIndex> {
         let path = self.connections.get(&id)?.path;
+        let here = &self.setup.routes[path];
         let Some(tc_url) = tc_url else {
             return Some(path);
         };
-        let server = match crate::config::ingest_url::parse(&tc_url) {
+        let server = match redirected(&here.server, &tc_url) {
             Ok(server) => server,
-            Err(error) => {
-                warn!(%error, "the server asks us to reconnect to a URL that can't be used: we stay");
+            Err(reason) => {
+                warn!(%reason, "the server asks us to reconnect, and we stay");
                 return None;
             }
         };
-        if let Some(known) = self
-            .setup
-            .routes
-            .iter()
-            .position(|route| route.server == server)
-        {
+        let same_uplink = |route: &&Route| route.path.uplink == here.path.uplink;
+        let known = |route: &Route| route.server == server && same_uplink(&route);
+        if let Some(known) = self.setup.routes.iter().position(known) {
             return Some(known);
         }
-        let mut route = self.setup.routes[path].clone();
+        if self.setup.routes.len() >= ROUTES_MAX {
+            warn!("the server has sent us to too many others: we stay");
+            return None;
+        }
+        let mut route = here.clone();
         route.path.ingest = 1 + self
             .setup
             .routes
@@ -465,11 +489,10 @@ impl Lane {
             })
             .collect();
         for (uplink, up) in changed {
-            let was_on_air = self.status.state == LaneState::OnAir;
-            if !up && was_on_air {
-                self.lost_at.get_or_insert(now);
-            }
             self.failover.handle(now, Input::Carrier { uplink, up });
+        }
+        if self.failover.is_stalled() {
+            self.lost_at.get_or_insert(now);
         }
     }
 
@@ -477,6 +500,7 @@ impl Lane {
     fn stop(&mut self, now: Instant) {
         // Undelivered media older than the hold would be shed anyway: nothing is gained by trying longer.
         self.drain_until = Some(now + self.setup.hold + self.setup.delay);
+        self.ends_at = self.setup.feed.view().time;
         self.failover.handle(now, Input::Draining);
         self.ended = self.published == 0;
     }
@@ -492,8 +516,8 @@ impl Lane {
             && now >= deadline
         {
             let reached = self.position.acknowledged().or(self.position.resume_time());
-            let end = self.setup.feed.view().time;
-            self.status.undelivered = reached.map_or(Duration::ZERO, |reached| end.since(reached));
+            self.status.undelivered =
+                reached.map_or(Duration::ZERO, |reached| self.ends_at.since(reached));
             warn!(
                 seconds = self.status.undelivered.as_secs_f64(),
                 "ended with media undelivered: no way out was found in time"
@@ -517,13 +541,14 @@ impl Lane {
             return;
         };
         // One that did notice tells it itself: what a kernel acknowledges for a program that has hung is no sign of life.
-        let moved = !stalled && self.stalled_bytes.is_some_and(|stalled| bytes > stalled);
-        if !self.failover.is_stalled() {
+        if stalled || !self.failover.is_stalled() {
             self.stalled_bytes = None;
-        } else if moved {
+            return;
+        }
+        // Since the last tick, not since the stall: the last acknowledgements before it may be seen after it.
+        let before = self.stalled_bytes.replace(bytes);
+        if before.is_some_and(|before| bytes > before) {
             self.failover.handle(now, Input::Progressed(id));
-        } else {
-            self.stalled_bytes = Some(bytes);
         }
     }
 
@@ -635,17 +660,20 @@ impl Lane {
         error: &ConnectionError,
         carried: bool,
     ) {
+        let Some(path) = self.connections.get(&id).map(|handle| handle.path) else {
+            return;
+        };
         let text = error.to_string();
         let repeated = |(logged, at): &(String, Instant)| {
             *logged == text && now.duration_since(*at) < REPEAT_LOG
         };
-        if carried || !self.logged.as_ref().is_some_and(repeated) {
+        if carried || !self.logged.get(&path).is_some_and(repeated) {
             if self.failover.on_air().is_some() && !carried {
                 info!(path = %self.path_of(id), "standby: {text}");
             } else {
                 warn!(path = %self.path_of(id), "{text}");
             }
-            self.logged = Some((text.clone(), now));
+            self.logged.insert(path, (text.clone(), now));
         }
         if carried || self.failover.on_air().is_none() {
             self.status.error = Some(text);
@@ -658,6 +686,21 @@ impl Lane {
             .map(|handle| describe(&self.setup.routes[handle.path]))
             .unwrap_or_default()
     }
+}
+
+/// Where a server sends us: a whole URL, or one relative to the present server. Never from TLS to plain text, which would
+/// show the key.
+fn redirected(from: &IngestUrl, tc_url: &str) -> Result<IngestUrl, String> {
+    let base = url::Url::parse(&from.tc_url).map_err(|error| error.to_string())?;
+    let joined = base
+        .join(tc_url)
+        .map_err(|error| format!("its URL can't be used: {error}"))?;
+    let server = crate::config::ingest_url::parse(joined.as_str())
+        .map_err(|error| format!("its URL can't be used: {error}"))?;
+    if from.tls && !server.tls {
+        return Err("its URL leads from RTMPS to plain RTMP".to_owned());
+    }
+    Ok(server)
 }
 
 fn describe(route: &Route) -> String {

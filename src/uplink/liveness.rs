@@ -86,7 +86,8 @@ mod tests {
         let stalled = |ms| Verdict::Stalled { since: at(t, ms) };
         let ok = Verdict::Progressing;
         // (ms, acknowledged, waiting, verdict)
-        let cases: &[(&str, &[(u64, u64, bool, Verdict)])] = &[
+        type Step = (u64, u64, bool, Verdict);
+        let cases: &[(&str, &[Step])] = &[
             (
                 "an idle connection is not stalled",
                 &[(0, 0, false, ok), (60_000, 0, false, ok)],

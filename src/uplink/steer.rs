@@ -1,13 +1,20 @@
 //! Which bitrate can this destination's way carry? Pure: samples in, advice out.
 //!
 //! Growth of the backlog is the sign of a way that is too narrow, and what was acknowledged meanwhile is its measure. After an
-//! outage the backlog is large but shrinks, and that lowers nothing.
+//! outage the backlog is large but shrinks, and that lowers nothing; nor does the outage itself, during which nothing can be
+//! measured.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 /// Goodput and growth are judged over this long.
 const SPAN: Duration = Duration::from_secs(2);
+/// A way that is a few per cent too narrow shows only over this long.
+const LONG_SPAN: Duration = Duration::from_secs(10);
+/// Half a per cent of that: left alone, it would fill the hold in an hour or two.
+const CREEP: Duration = Duration::from_millis(50);
+/// A way that carries nothing at all for this long is an outage, and the failover's affair; a narrow one always carries something.
+const SILENCE: Duration = Duration::from_millis(500);
 /// A backlog under this is the round trip and the interleaving of sound and picture.
 const NOTICEABLE: Duration = Duration::from_millis(1200);
 const GROWTH: Duration = Duration::from_millis(250);
@@ -42,6 +49,8 @@ pub struct Steer {
     audio_kbps: u32,
     current: u32,
     samples: VecDeque<(Instant, Sample)>,
+    /// When the acknowledged bytes last grew.
+    moved: Option<Instant>,
     changed: Option<Instant>,
     calm_since: Option<Instant>,
     calm_needed: Duration,
@@ -57,6 +66,7 @@ impl Steer {
             audio_kbps,
             current: ceiling,
             samples: VecDeque::new(),
+            moved: None,
             changed: None,
             calm_since: None,
             calm_needed: CALM,
@@ -71,44 +81,62 @@ impl Steer {
     /// The connection ended or stalled: what was measured on it says nothing about the next.
     pub fn reset(&mut self) {
         self.samples.clear();
+        self.moved = None;
         self.calm_since = None;
     }
 
     pub fn sample(&mut self, now: Instant, sample: Sample) -> Option<Advice> {
+        let before = self.samples.back().map(|(_, last)| last.acknowledged_bytes);
+        if before.is_some_and(|before| sample.acknowledged_bytes < before) {
+            self.reset();
+        }
+        if before.is_none_or(|before| sample.acknowledged_bytes != before) {
+            self.moved = Some(now);
+        }
         if self
-            .samples
-            .back()
-            .is_some_and(|(_, last)| sample.acknowledged_bytes < last.acknowledged_bytes)
+            .moved
+            .is_some_and(|at| now.duration_since(at) >= SILENCE)
         {
             self.reset();
+            return None;
         }
         self.samples.push_back((now, sample));
         while self
             .samples
             .get(1)
-            .is_some_and(|(at, _)| now.duration_since(*at) >= SPAN)
+            .is_some_and(|(at, _)| now.duration_since(*at) >= LONG_SPAN)
         {
             self.samples.pop_front();
         }
-        let (from, first) = *self.samples.front()?;
-        let span = now.duration_since(from);
-        if span < SPAN
-            || self
-                .changed
-                .is_some_and(|at| now.duration_since(at) < SETTLE)
+        let (lately, span) = self.since(now, SPAN)?;
+        if self
+            .changed
+            .is_some_and(|at| now.duration_since(at) < SETTLE)
         {
             return None;
         }
-        let goodput = (sample.acknowledged_bytes - first.acknowledged_bytes) as f64 * 8.0
+        let goodput = (sample.acknowledged_bytes - lately.acknowledged_bytes) as f64 * 8.0
             / 1000.0
             / span.as_secs_f64();
-        let growth = sample.backlog.saturating_sub(first.backlog);
-        if sample.backlog > NOTICEABLE
-            && growth > GROWTH.mul_f64(span.as_secs_f64() / SPAN.as_secs_f64())
-        {
+        let grows = |than: Sample, by: Duration| sample.backlog > than.backlog + by;
+        let creeps = self
+            .since(now, LONG_SPAN)
+            .is_some_and(|(earlier, _)| grows(earlier, CREEP) && grows(lately, Duration::ZERO));
+        let jumps = grows(
+            lately,
+            GROWTH.mul_f64(span.as_secs_f64() / SPAN.as_secs_f64()),
+        );
+        if sample.backlog > NOTICEABLE && (jumps || creeps) {
             return self.lower(now, goodput, sample.backlog);
         }
         self.climb(now, sample.backlog)
+    }
+
+    /// The newest sample that is at least `span` old, and how old it is.
+    fn since(&self, now: Instant, span: Duration) -> Option<(Sample, Duration)> {
+        let aged = self.samples.iter().rev();
+        aged.map(|(at, sample)| (*sample, now.duration_since(*at)))
+            .find(|(_, age)| *age >= span)
     }
 
     fn lower(&mut self, now: Instant, goodput: f64, backlog: Duration) -> Option<Advice> {
@@ -152,81 +180,11 @@ impl Steer {
     fn change(&mut self, now: Instant, video_kbps: u32, reason: String) -> Advice {
         self.current = video_kbps;
         self.changed = Some(now);
+        // What was measured before was another programme.
+        self.samples.clear();
         Advice { video_kbps, reason }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const TICK: Duration = Duration::from_millis(250);
-
-    /// A way of `capacity` kb/s (by second) that carries what `Steer` asks for. Gives the bitrate after each second.
-    fn simulate(seconds: u64, capacity: impl Fn(u64) -> f64) -> (Vec<u32>, f64) {
-        let mut steer = Steer::new(1000, 3000, 128);
-        let start = Instant::now();
-        let (mut queued_bits, mut acknowledged, mut worst) = (0f64, 0f64, 0f64);
-        let mut per_second = Vec::new();
-        for tick in 0..seconds * 4 {
-            let kbps = f64::from(steer.current()) + 128.0;
-            queued_bits += kbps * 1000.0 * TICK.as_secs_f64();
-            let carried = queued_bits.min(capacity(tick / 4) * 1000.0 * TICK.as_secs_f64());
-            queued_bits -= carried;
-            acknowledged += carried / 8.0;
-            let backlog = Duration::from_secs_f64(queued_bits / (kbps * 1000.0) + 0.1);
-            worst = worst.max(backlog.as_secs_f64());
-            let sample = Sample {
-                backlog,
-                acknowledged_bytes: acknowledged as u64,
-            };
-            steer.sample(start + TICK * tick as u32, sample);
-            if tick % 4 == 3 {
-                per_second.push(steer.current());
-            }
-        }
-        (per_second, worst)
-    }
-
-    #[test]
-    fn a_wide_way_changes_nothing() {
-        let (bitrates, _) = simulate(120, |_| 100_000.0);
-        assert!(bitrates.iter().all(|kbps| *kbps == 3000));
-    }
-
-    #[test]
-    fn follows_a_narrow_way_down_and_back_up() {
-        let narrow = 0.6 * 3128.0;
-        let (bitrates, worst) = simulate(240, |s| {
-            if (20..80).contains(&s) {
-                narrow
-            } else {
-                100_000.0
-            }
-        });
-        assert!(worst < 10.0, "backlog reached {worst} s");
-        assert!(bitrates[30] < 1800, "{bitrates:?}");
-        assert!(bitrates.iter().all(|kbps| *kbps >= 1000));
-        assert_eq!(bitrates.last(), Some(&3000), "{bitrates:?}");
-    }
-
-    #[test]
-    fn never_under_the_floor() {
-        let (bitrates, _) = simulate(60, |_| 300.0);
-        assert_eq!(bitrates.last(), Some(&1000));
-    }
-
-    #[test]
-    fn a_backlog_that_shrinks_lowers_nothing() {
-        let mut steer = Steer::new(1000, 3000, 128);
-        let start = Instant::now();
-        for tick in 0..80u32 {
-            let backlog = Duration::from_secs(20).saturating_sub(TICK * tick);
-            let sample = Sample {
-                backlog,
-                acknowledged_bytes: u64::from(tick) * 200_000,
-            };
-            assert_eq!(steer.sample(start + TICK * tick, sample), None);
-        }
-    }
-}
+mod tests;

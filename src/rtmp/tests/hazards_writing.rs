@@ -33,7 +33,8 @@ fn a_start_other_than_0_is_never_followed_by_a_bare_type_3() {
     let start_ms = 23;
     let mut publisher = publishing();
     let mut out = Vec::new();
-    publisher.start_media_at(&config(), MediaTime::ZERO, start_ms, &mut out);
+    let zero = MediaTime::ZERO;
+    publisher.start_media_at(&config(), zero, start_ms, zero, &mut out);
     let before = out.len();
     publisher.write_unit(&audio(23_000, &b"ab"[..]), &mut out);
     assert_eq!(out[before] >> 6, 0, "a full header");
@@ -44,6 +45,20 @@ fn a_start_other_than_0_is_never_followed_by_a_bare_type_3() {
         .map(|message| message.timestamp)
         .collect();
     assert_eq!(times, [23, 46, 92]);
+}
+
+#[test]
+fn a_timeline_that_continues_starts_its_headers_where_its_media_start() {
+    let hours = MediaTime::from_millis(4 * 3_600_000);
+    let mut publisher = publishing();
+    let mut out = Vec::new();
+    publisher.start_media_at(&config(), MediaTime::ZERO, 1_000, hours, &mut out);
+    publisher.write_unit(&video(hours.0, hours.0, true, &b"v"[..]), &mut out);
+    let times: Vec<u32> = media(&out, 4096)
+        .iter()
+        .map(|message| message.timestamp)
+        .collect();
+    assert_eq!(times, [14_401_000; 4], "metadata, two headers, a keyframe");
 }
 
 #[test]

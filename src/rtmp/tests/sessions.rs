@@ -233,6 +233,26 @@ fn a_new_configuration_is_sent_in_its_place() {
 }
 
 #[test]
+fn a_new_configuration_does_not_push_the_sound_that_begins_before_its_picture() {
+    let mut joined = Joined::on_air(settings(), 4, MediaTime::ZERO, 0);
+    joined.send(&video(0, 0, true, &b"a"[..]));
+    joined.send(&audio(1_000_000, &b"b"[..]));
+    let mut out = Vec::new();
+    joined
+        .publisher
+        .write_config(&config(), MediaTime(2_000_000), &mut out);
+    joined.carry(&out);
+    joined.send(&video(2_000_000, 2_000_000, true, &b"c"[..]));
+    joined.send(&audio(1_985_000, &b"d"[..]));
+    let times: Vec<u64> = joined
+        .tags(Track::Audio)
+        .iter()
+        .map(|(time_ms, _)| *time_ms)
+        .collect();
+    assert_eq!(times, [0, 1_000, 1_000, 1_985]);
+}
+
+#[test]
 fn acknowledgements_carry_the_running_total_past_2_to_the_32() {
     let mut publisher = publishing();
     let mut last = 0;

@@ -125,7 +125,7 @@ impl Joined {
         let mut out = Vec::new();
         joined
             .publisher
-            .start_media_at(&config(), base, start_ms, &mut out);
+            .start_media_at(&config(), base, start_ms, base, &mut out);
         joined.carry(&out);
         joined
     }

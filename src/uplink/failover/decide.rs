@@ -151,7 +151,7 @@ impl Failover {
     }
 
     /// Lower is better: not the uplink that failed, not the ingest that may hold our ghost, then the order given.
-    fn rank(&self, path: PathIndex) -> (bool, bool, PathIndex) {
+    pub(super) fn rank(&self, path: PathIndex) -> (bool, bool, PathIndex) {
         let Some(last) = self.last_on_air else {
             return (false, false, path);
         };

@@ -42,7 +42,7 @@ fn regia(command: &[&str], dir: &Path) -> Outcome {
     args.extend(["--config", &config, "--state", &state]);
     let mut outcome = run(REGIA, &args);
     for text in [&mut outcome.stdout, &mut outcome.stderr] {
-        // macOS aside, a temporary directory's name differs from run to run.
+        // Its name differs from run to run.
         *text = text.replace(&dir.display().to_string(), "DIR");
     }
     outcome
@@ -155,7 +155,7 @@ fn url_without_an_app() {
     says(
         "rtmp://127.0.0.1:1935/live",
         "rtmp://127.0.0.1:1935",
-        "15:10: destination \"out\".server: no application in \"rtmp://127.0.0.1:1935\"; write it as the platform gives it, for example rtmps://host:443/live",
+        "15:10: destination \"out\".server: no application in \"rtmp://127.0.0.1:1935\"; write it as the platform gives it, for example rtmp://127.0.0.1:1935/live",
     );
 }
 
@@ -190,7 +190,10 @@ fn no_configuration_at_all() {
     let dir = tempfile::tempdir().unwrap();
     let run = regia(&["run"], dir.path());
     assert_eq!(run.code, Some(2));
-    assert_eq!(run.stderr, "?");
+    assert_eq!(
+        run.stderr,
+        "DIR/regia.toml: there is no such file; name one with --config FILE\n"
+    );
 }
 
 #[test]
@@ -213,7 +216,7 @@ fn nobody_to_ask() {
         Outcome {
             code: Some(1),
             stdout: String::new(),
-            stderr: "?".into()
+            stderr: "regia: no daemon answers on DIR/state/regia.sock (No such file or directory (os error 2)); is `regia run` up, and with the same --state?\n".into()
         }
     );
 }

@@ -15,7 +15,7 @@ const KEY: &str = "Zq7Lm2planted9Xw";
 fn config(server: &str, ca: Option<&Path>) -> String {
     let ca = ca.map_or_else(String::new, |ca| format!("tls_ca_file = {ca:?}\n"));
     format!(
-        "[programme]\nwidth = 320\nheight = 180\nfps = 30\n[programme.video]\nencoder = \"x264\"\nbitrate_kbps = 500\nmin_bitrate_kbps = 500\n\
+        "[programme]\nwidth = 640\nheight = 360\nfps = 30\n[programme.video]\nencoder = \"x264\"\nbitrate_kbps = 2000\n\
          [[source]]\nid = \"stage\"\nkind = \"test\"\n\
          [[destination]]\nid = \"out\"\nserver = {server:?}\nkey = {KEY:?}\n{ca}"
     )
@@ -61,13 +61,21 @@ fn nginx_with(leaf: &Leaf, dir: &Path) -> nginx::Nginx {
 
 #[test]
 fn refused_connection() {
-    says(&format!("rtmp://{}/live", ports::loopback()), None, "?");
+    says(
+        &format!("rtmp://{}/live", ports::loopback()),
+        None,
+        "HOST refused the connection: nothing listens there; check the server's host and port",
+    );
 }
 
 #[test]
 fn dns_failure() {
     // RFC 6761: never resolves.
-    says("rtmp://no-such-host.invalid:1935/live", None, "?");
+    says(
+        "rtmp://no-such-host.invalid:1935/live",
+        None,
+        "cannot resolve no-such-host.invalid: failed to lookup address information: Name or service not known; check the name, and the name servers of this uplink",
+    );
 }
 
 #[test]
@@ -75,7 +83,11 @@ fn certificate_of_an_unknown_authority() {
     let dir = tempfile::tempdir().unwrap();
     let leaf = Authority::new(dir.path()).leaf(&["127.0.0.1"]);
     let nginx = nginx_with(&leaf, dir.path());
-    says(&nginx.rtmps_url(), None, "?");
+    says(
+        &nginx.rtmps_url(),
+        None,
+        "127.0.0.1 shows a certificate that is not trusted: this machine does not know its issuer; for a private authority set tls_ca_file",
+    );
 }
 
 #[test]
@@ -83,7 +95,11 @@ fn certificate_that_is_out_of_date() {
     let dir = tempfile::tempdir().unwrap();
     let authority = Authority::new(dir.path());
     let nginx = nginx_with(&authority.expired(&["127.0.0.1"]), dir.path());
-    says(&nginx.rtmps_url(), Some(&authority.ca), "?");
+    says(
+        &nginx.rtmps_url(),
+        Some(&authority.ca),
+        "127.0.0.1 shows a certificate that is not trusted: it has expired; whoever runs the server must renew it, unless this machine's clock is wrong",
+    );
 }
 
 #[test]
@@ -91,7 +107,11 @@ fn certificate_for_another_host() {
     let dir = tempfile::tempdir().unwrap();
     let authority = Authority::new(dir.path());
     let nginx = nginx_with(&authority.leaf(&["ingest.example"]), dir.path());
-    says(&nginx.rtmps_url(), Some(&authority.ca), "?");
+    says(
+        &nginx.rtmps_url(),
+        Some(&authority.ca),
+        "127.0.0.1 shows a certificate for ingest.example; check the host of the server URL",
+    );
 }
 
 /// Accepts, reads what comes first, and closes.
@@ -108,12 +128,20 @@ fn closes_after_hello() -> SocketAddr {
 
 #[test]
 fn closed_during_the_tls_handshake() {
-    says(&format!("rtmps://{}/live", closes_after_hello()), None, "?");
+    says(
+        &format!("rtmps://{}/live", closes_after_hello()),
+        None,
+        "127.0.0.1 closed the connection during the TLS handshake; does this port speak RTMPS?",
+    );
 }
 
 #[test]
 fn closed_during_the_rtmp_handshake() {
-    says(&format!("rtmp://{}/live", closes_after_hello()), None, "?");
+    says(
+        &format!("rtmp://{}/live", closes_after_hello()),
+        None,
+        "the server closed the connection during the RTMP handshake; is this an RTMP server?",
+    );
 }
 
 #[test]
@@ -121,7 +149,11 @@ fn rtmps_to_a_port_that_speaks_plain_rtmp() {
     let dir = tempfile::tempdir().unwrap();
     let nginx = nginx::Setup::new(&dir.path().join("nginx")).start();
     let url = nginx.rtmp_url().replace("rtmp://", "rtmps://");
-    says(&url, None, "?");
+    says(
+        &url,
+        None,
+        "HOST took the connection and says nothing; does this port speak RTMPS?",
+    );
 }
 
 #[test]
@@ -132,7 +164,11 @@ fn a_key_that_the_server_rejects() {
             format!("stream key {key} is not known here"),
         )
     });
-    says(&format!("rtmp://{}/live", server.addr), None, "?");
+    says(
+        &format!("rtmp://{}/live", server.addr),
+        None,
+        "the server refused the stream: stream key •••• is not known here (NetStream.Publish.Denied); check the stream key, and that the platform's event is open for streaming",
+    );
     println!("{} publishes", server.refused());
 }
 
@@ -140,5 +176,9 @@ fn a_key_that_the_server_rejects() {
 fn an_application_that_the_server_does_not_have() {
     let dir = tempfile::tempdir().unwrap();
     let nginx = nginx::Setup::new(&dir.path().join("nginx")).start();
-    says(&nginx.rtmp_url().replace("/live", "/lvie"), None, "?");
+    says(
+        &nginx.rtmp_url().replace("/live", "/lvie"),
+        None,
+        "the server closed the connection without answering `connect`; check the path of the server URL",
+    );
 }

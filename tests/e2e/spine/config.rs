@@ -7,6 +7,7 @@ pub struct Programme {
     pub height: u32,
     pub kbps: u32,
     pub tune: &'static str,
+    pub preset: &'static str,
 }
 
 /// Light enough for a debug build beside other tests.
@@ -15,18 +16,20 @@ pub const SMALL: Programme = Programme {
     height: 360,
     kbps: 2000,
     tune: "latency",
+    preset: "superfast",
 };
 
 impl Programme {
     fn text(&self) -> String {
         format!(
             "[programme]\nwidth = {}\nheight = {}\nfps = 30\n\n[programme.video]\nencoder = \"x264\"\n\
-             bitrate_kbps = {}\nmin_bitrate_kbps = {}\ntune = {:?}\n\n",
+             bitrate_kbps = {}\nmin_bitrate_kbps = {}\ntune = {:?}\npreset = {:?}\n\n",
             self.width,
             self.height,
             self.kbps,
             self.kbps.min(2000),
-            self.tune
+            self.tune,
+            self.preset
         )
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::config::{SMALL, Source, config};
 use crate::lips::assert_in_sync;
-use crate::{PATIENCE, REGIA, alone};
+use crate::{PATIENCE, REGIA, alone, keep};
 use regia_testkit::flv::{self, Seen};
 use regia_testkit::lipsync::{self, Pair};
 use regia_testkit::media::{self, Recording, Track};
@@ -79,6 +79,7 @@ fn the_broadcast_outlives_its_engine() {
     assert_eq!(publishes, 1, "one publish");
     let files = flv::files(&nginx.recordings_dir());
     assert_eq!(files.len(), 1, "{files:?}");
+    keep(&files[0], "killed.flv");
     let recording = Recording::read(&files[0]);
     assert_eq!(recording.backward_steps(Track::Video), 0);
     assert_eq!(recording.backward_steps(Track::Audio), 0);

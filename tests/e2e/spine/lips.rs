@@ -1,7 +1,7 @@
 //! Lip-sync as a viewer has it: the flash and the beep of the test source, in what nginx recorded.
 
 use crate::config::{SMALL, Source, config};
-use crate::{PATIENCE, REGIA, alone};
+use crate::{PATIENCE, REGIA, alone, keep};
 use regia_testkit::lipsync::{self, Pair};
 use regia_testkit::{flv, nginx, regia, skip};
 use std::path::Path;
@@ -42,6 +42,7 @@ fn on_air_for(seconds: u64, dir: &Path) -> Vec<Pair> {
     nginx.stop();
     let files = flv::files(&nginx.recordings_dir());
     assert_eq!(files.len(), 1, "{files:?}");
+    keep(&files[0], "lips.flv");
     lipsync::measure(&files[0])
 }
 

@@ -12,8 +12,10 @@
 
 use crate::process::Launch;
 use crate::skip;
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use std::io::Write;
 use std::net::Ipv4Addr;
+use std::os::fd::AsFd;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -181,6 +183,39 @@ impl Lab {
     /// The namespace to run ingests in.
     pub fn ingest_ns(&self) -> String {
         self.ns("ingest")
+    }
+
+    /// Runs `work` in the ingests' network: sockets that it and the threads it starts open are there. Processes are started by
+    /// `Launch::netns` instead, since one started here would end with this call's thread.
+    pub fn at_the_ingests<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        let namespace = std::fs::File::open(format!("/run/netns/{}", self.ingest_ns()))
+            .expect("the lab's namespaces exist as long as it does");
+        let moved = || {
+            move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))
+                .expect("whoever may make a namespace may enter it");
+            work()
+        };
+        std::thread::scope(|scope| scope.spawn(moved).join())
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+
+    /// Sets a kernel parameter of the box: the path below /proc/sys.
+    pub fn set_in_box(&self, key: &str, value: &str) {
+        self.sysctl(&self.box_ns(), key, value);
+    }
+
+    /// One of the box's protocol counters, as /proc/net/netstat names it.
+    pub fn box_counter(&self, name: &str) -> Option<u64> {
+        let out = Launch::new("cat")
+            .arg("/proc/net/netstat")
+            .netns(Some(&self.box_ns()))
+            .output();
+        let text = String::from_utf8_lossy(&out).into_owned();
+        let lines: Vec<&str> = text.lines().collect();
+        lines.chunks_exact(2).find_map(|pair| {
+            let at = pair[0].split(' ').position(|field| field == name)?;
+            pair[1].split(' ').nth(at)?.parse().ok()
+        })
     }
 
     /// The primary and the backup ingest; both can be reached over either uplink.

@@ -190,6 +190,11 @@ impl Nginx {
         }
     }
 
+    /// Where it takes plain RTMP.
+    pub fn addr(&self) -> SocketAddr {
+        self.setup.rtmp
+    }
+
     /// The server URL without the key, as an operator would enter it.
     pub fn rtmp_url(&self) -> String {
         format!("rtmp://{}/live", self.setup.rtmp)

@@ -90,8 +90,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Proxy {
     /// Listens on a free loopback port and passes everything on to `server`.
     pub fn start(server: SocketAddr) -> Self {
-        let addr = crate::ports::loopback();
-        let listener = TcpListener::bind(addr).expect("the port was free a moment ago");
+        Self::start_at(crate::ports::loopback(), server)
+    }
+
+    /// Listens on `addr`, in the network namespace of the calling thread (`Lab::at_the_ingests`).
+    pub fn start_at(addr: SocketAddr, server: SocketAddr) -> Self {
+        let listener = TcpListener::bind(addr).expect("nobody else listens there");
         listener
             .set_nonblocking(true)
             .expect("a listener can be made non-blocking");

@@ -36,6 +36,7 @@ fn event() -> impl Strategy<Value = Event> {
         1 => Just(Mode::Rude),
         1 => Just(Mode::Final),
         1 => Just(Mode::Impatient),
+        1 => Just(Mode::Tidy),
     ];
     prop_oneof![
         2 => (0usize..2).prop_map(Event::Dark),

@@ -1,11 +1,11 @@
 //! What must hold, as a table: faults at their moments, and what is expected of the failover. The numbers in the names are
 //! those of the transport's list of faults.
 
-use super::super::Path;
+use super::super::{Failover, LastOnAir, Path};
 use super::world::{Event, Ghosts, Mode, World};
 use Event::{Carrier, Dark, Ingest, Lit, Move, MoveToNew, Reset, Stop};
 use std::ops::RangeInclusive;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const NGINX: Ghosts = Ghosts::Hold(Duration::from_secs(8));
 const MINUTES: Ghosts = Ghosts::Hold(Duration::from_secs(300));
@@ -427,6 +427,7 @@ fn table() -> Vec<Row> {
             four_metered(),
             90_000,
         )
+        .at(0, Ingest(0, Mode::Tidy))
         .at(3000, Dark(0))
         .at(10_000, Lit(0))
         .expect(vec![EndsOn(0)]),
@@ -589,4 +590,19 @@ fn a_budget_that_is_used_up_means_three_publishes_a_minute() {
             world.accepted
         );
     }
+}
+
+#[test]
+fn another_uplink_and_another_ingest_come_first() {
+    let start = Instant::now();
+    let mut failover = Failover::new(start, four(), Duration::from_secs(30));
+    let mut order = |path, path_failed| {
+        failover.last_on_air = Some(LastOnAir { path, path_failed });
+        let mut order = vec![0, 1, 2, 3];
+        order.sort_by_key(|path| failover.rank(*path));
+        order
+    };
+    assert_eq!(order(0, true), [3, 2, 1, 0], "the uplink failed");
+    assert_eq!(order(0, false), [1, 3, 0, 2], "the ingest failed");
+    assert_eq!(order(3, true), [0, 1, 2, 3], "the backups failed");
 }

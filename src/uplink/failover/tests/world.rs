@@ -38,6 +38,8 @@ pub enum Mode {
     Final,
     /// Ends a connection that waits for a publish after 200 ms.
     Impatient,
+    /// The same after 20 s.
+    Tidy,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,7 +141,6 @@ impl Peer {
 pub struct Published {
     pub at: Duration,
     pub ingest: usize,
-    pub path: PathIndex,
 }
 
 pub struct World {
@@ -212,6 +213,10 @@ impl World {
             Event::Carrier(uplink, up) => {
                 self.carrier[uplink] = up;
                 self.tell(Input::Carrier { uplink, up });
+                // What was acknowledged just before may be read just after, and is no sign of life.
+                if let Some((id, _)) = self.failover.on_air().filter(|_| !up) {
+                    self.tell(Input::Progressed(id));
+                }
             }
             Event::Ingest(ingest, mode) => {
                 self.ingests[ingest].mode = mode;
@@ -318,7 +323,11 @@ impl World {
                 }
             }
             Net::Ready { since, heard } => {
-                let tired = mode == Mode::Impatient && now - *since > Duration::from_millis(200);
+                let tired = match mode {
+                    Mode::Impatient => now - *since > Duration::from_millis(200),
+                    Mode::Tidy => now - *since > Duration::from_secs(20),
+                    _ => false,
+                };
                 if up {
                     *heard = now;
                 }
@@ -381,7 +390,6 @@ impl World {
                     self.accepted.push(Published {
                         at: now - self.start,
                         ingest: number,
-                        path: peer.path,
                     });
                     self.tell(Input::Published(id));
                     // Taken over: the ingest ends the first.
