@@ -42,6 +42,7 @@ const PURE: &[&str] = &[
     "engine/mix/scene.rs",
     "uplink/flow.rs",
     "uplink/liveness.rs",
+    "uplink/reader.rs",
     "uplink/failover.rs",
     "session/machine.rs",
     "session/guard.rs",

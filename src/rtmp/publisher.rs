@@ -26,9 +26,9 @@ use timeline::Timeline;
 const FLASH_VERSION: &str = "FMLE/3.0 (compatible; FMSc/1.0)";
 /// Enhanced RTMP v2, CapsExMask: we obey NetConnection.Connect.ReconnectRequest.
 const CAPS_EX_RECONNECT: f64 = 1.0;
-/// After this many bytes of ours the server shall acknowledge: a third of a second at 6 Mb/s, so that
+/// After this many bytes of ours the server shall acknowledge: a quarter of a second at 3 Mb/s, so that
 /// what it had read when a connection broke is known closer than by the margin of DESIGN.md, section 4.
-const ACK_WINDOW: u32 = 250_000;
+pub const ACK_WINDOW: u32 = 100_000;
 /// A server has nothing long to say to a publisher.
 const LIMITS: ChunkLimits = ChunkLimits {
     message: 1024 * 1024,

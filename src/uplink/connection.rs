@@ -8,13 +8,14 @@ use super::dial::{Way, dial};
 use super::error::ConnectionError;
 use super::failover::ConnectionId;
 use super::flow::{Pace, Shed, shed};
-use super::liveness::{Liveness, STALL_AFTER, Verdict};
+use super::liveness::{Liveness, STALL_AFTER};
 use super::position::MARGIN;
+use super::reader::Reader;
 use super::sockopt;
 use super::wire::{InFlight, Wire};
 use crate::config::IngestUrl;
 use crate::media::{MediaTime, StreamConfig};
-use crate::rtmp::{Publisher, PublisherEvent, PublisherSettings};
+use crate::rtmp::{ACK_WINDOW, Publisher, PublisherEvent, PublisherSettings};
 use crate::window::{Cursor, Feed};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection};
@@ -42,6 +43,8 @@ const READ_PAUSE: Duration = Duration::from_millis(20);
 const UNREAD_ANSWERS_MAX: usize = 64 * 1024;
 /// So many of a server's remarks on one connection are logged and its requests obeyed.
 const REMARKS_MAX: u32 = 20;
+/// No receive buffer holds so much: a server whose acknowledgements are so far behind has stopped giving them.
+const UNREAD_MAX: Duration = Duration::from_secs(20);
 
 /// All that a connection needs to know before it is asked to publish.
 #[derive(Clone)]
@@ -97,12 +100,15 @@ pub struct Progress {
     pub acknowledged: Option<Cursor>,
     /// Behind the newest unit that the peer's RTMP says it has read.
     pub confirmed: Option<Cursor>,
+    /// Whether only what is confirmed counts as delivered, because the peer confirms all that it reads.
+    pub confirms: bool,
     /// Behind the newest unit written.
     pub written: Option<Cursor>,
     /// Running total of acknowledged bytes, and when it was read.
     pub acknowledged_bytes: u64,
     pub round_trip: Duration,
     pub shed: Shed,
+    pub stalled: bool,
 }
 
 pub type Events = mpsc::Sender<(ConnectionId, Event)>;
@@ -183,7 +189,8 @@ struct Live {
     in_flight: InFlight,
     /// By plain RTMP bytes, for the peer's own acknowledgements.
     unread: InFlight,
-    read_by_peer: u64,
+    reader: Reader,
+    reading: Liveness,
     shed: Shed,
 }
 
@@ -192,9 +199,16 @@ impl Live {
     /// margin behind is of no use and is let go of, since a server may never acknowledge anything.
     fn confirmed(&mut self, acknowledged: &Cursor) -> Option<Cursor> {
         let newest = acknowledged.last()?.unit.dts;
-        self.unread.forget_before(newest - MARGIN);
+        if let Some(received) = self.unread.end_within(acknowledged.seq()) {
+            self.reader.received(received);
+        }
+        if !self.reader.is_believed() {
+            self.unread.forget_before(newest - MARGIN);
+        } else if self.unread.forget_before(newest - UNREAD_MAX) {
+            self.reader.disbelieve();
+        }
         self.unread
-            .acknowledged_within(self.read_by_peer, acknowledged.seq())
+            .acknowledged_within(self.reader.read(), acknowledged.seq())
     }
 }
 
@@ -354,7 +368,8 @@ impl Connection {
             pace: Pace::new(self.setup.catch_up),
             in_flight: InFlight::default(),
             unread: InFlight::default(),
-            read_by_peer: 0,
+            reader: Reader::new(u64::from(ACK_WINDOW)),
+            reading: Liveness::new(STALL_AFTER),
             shed: Shed::default(),
         });
         self.publisher.publish();
@@ -527,7 +542,7 @@ impl Connection {
                 }
                 PublisherEvent::Acknowledged { bytes } => {
                     if let Some(live) = &mut self.live {
-                        live.read_by_peer = live.read_by_peer.max(bytes);
+                        live.reader.acknowledged(bytes, self.plain_written);
                     }
                 }
                 PublisherEvent::ReconnectRequested {
@@ -574,28 +589,38 @@ impl Connection {
         self.sampled = Some(now);
         let unacknowledged = sockopt::unacknowledged(&self.socket).unwrap_or(0) as u64;
         let acknowledged = self.written.saturating_sub(unacknowledged);
-        let waiting = unacknowledged > 0 || self.sent < self.out.len();
+        let mut waiting = unacknowledged > 0 || self.sent < self.out.len();
+        let mut stalled_since = self.liveness.sample(now, acknowledged, waiting).since();
         if let Some(live) = &mut self.live {
             let newest = live.in_flight.acknowledged(acknowledged);
             let confirmed = newest.as_ref().and_then(|newest| live.confirmed(newest));
+            let overdue = live.reader.is_overdue();
+            let reading = live.reading.sample(now, live.reader.read(), overdue);
+            stalled_since = stalled_since.or(reading.since());
+            waiting |= overdue;
             let round_trip = sockopt::round_trip(&self.socket).ok();
             self.progress.send_modify(|progress| {
                 if newest.is_some() {
                     progress.acknowledged = newest;
+                }
+                progress.confirms = live.reader.is_believed();
+                // The lane looks less often than this. But a place that nothing follows would keep all behind it in memory.
+                if confirmed.is_some() || !progress.confirms {
                     progress.confirmed = confirmed;
                 }
                 progress.written = Some(live.cursor.clone());
                 progress.acknowledged_bytes = acknowledged;
                 progress.round_trip = round_trip.unwrap_or(progress.round_trip);
                 progress.shed = live.shed;
+                progress.stalled = stalled_since.is_some();
             });
         }
-        match self.liveness.sample(now, acknowledged, waiting) {
-            Verdict::Stalled { since } if !self.stalled => {
+        match stalled_since {
+            Some(since) if !self.stalled => {
                 self.stalled = true;
                 self.tell(Event::Stalled { since }).await;
             }
-            Verdict::Progressing if self.stalled => {
+            None if self.stalled => {
                 self.stalled = false;
                 self.tell(Event::Progressed).await;
             }

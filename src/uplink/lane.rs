@@ -551,12 +551,14 @@ impl Lane {
             .failover
             .on_air()
             .and_then(|(id, _)| Some((id, self.connections.get(&id)?)));
-        let Some((id, bytes)) =
-            carrying.map(|(id, handle)| (id, handle.progress.borrow().acknowledged_bytes))
-        else {
+        let Some((id, bytes, stalled)) = carrying.map(|(id, handle)| {
+            let progress = handle.progress.borrow();
+            (id, progress.acknowledged_bytes, progress.stalled)
+        }) else {
             return;
         };
-        if !self.failover.is_stalled() {
+        // One that did notice tells it itself: what a kernel acknowledges for a program that has hung is no sign of life.
+        if stalled || !self.failover.is_stalled() {
             self.stalled_bytes = None;
             return;
         }

@@ -19,6 +19,16 @@ pub enum Verdict {
     },
 }
 
+impl Verdict {
+    /// When the stall began, if it is one.
+    pub fn since(self) -> Option<Instant> {
+        match self {
+            Verdict::Progressing => None,
+            Verdict::Stalled { since } => Some(since),
+        }
+    }
+}
+
 #[derive(Debug)]
 pub struct Liveness {
     stall_after: Duration,

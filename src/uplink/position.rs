@@ -53,7 +53,9 @@ impl Position {
             if self.acknowledged.is_none_or(|(seq, _)| seq < entry.seq) {
                 self.acknowledged = Some((entry.seq, entry.unit.dts));
             }
-            self.move_resume(cursor, entry.unit.dts - MARGIN);
+            if !progress.confirms {
+                self.move_resume(cursor, entry.unit.dts - MARGIN);
+            }
         }
         if let Some(cursor) = &progress.confirmed {
             self.move_resume(cursor, MediaTime(i64::MAX));
@@ -200,6 +202,18 @@ mod tests {
             ..progress(behind(&start, 4100), behind(&start, 4500))
         });
         assert_eq!(position.resume_time(), Some(ms(4000)));
+    }
+
+    #[test]
+    fn where_the_peer_confirms_nothing_else_counts() {
+        let (_window, start) = filled(10);
+        let mut position = Position::new(start.clone());
+        position.note(&Progress {
+            confirmed: Some(behind(&start, 2100)),
+            confirms: true,
+            ..progress(behind(&start, 9000), behind(&start, 9000))
+        });
+        assert_eq!(position.resume_time(), Some(ms(2000)));
     }
 
     #[test]

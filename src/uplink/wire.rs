@@ -105,12 +105,22 @@ impl InFlight {
         newest
     }
 
-    /// Lets go of units before this time, acknowledged or not.
-    pub fn forget_before(&mut self, time: MediaTime) {
+    /// Lets go of units before this time, acknowledged or not; true when there were any.
+    pub fn forget_before(&mut self, time: MediaTime) -> bool {
         let old = |cursor: &Cursor| cursor.last().is_none_or(|entry| entry.unit.dts < time);
+        let before = self.units.len();
         while self.units.front().is_some_and(|(_, cursor)| old(cursor)) {
             self.units.pop_front();
         }
+        self.units.len() < before
+    }
+
+    /// Where the newest unit up to the one numbered `seq` ends, if it is still here.
+    pub fn end_within(&self, seq: u64) -> Option<u64> {
+        let mut from_newest = self.units.iter().rev();
+        from_newest
+            .find(|(_, cursor)| cursor.seq() <= seq)
+            .map(|(end, _)| *end)
     }
 
     pub fn is_empty(&self) -> bool {

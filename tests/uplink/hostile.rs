@@ -340,10 +340,8 @@ fn enemies(dir: &Path) -> Vec<Enemy> {
             "taken",
             Server::start(&Listen::default(), |peer| {
                 if peer.until_publish() {
-                    peer.receiver.reject_publish(
-                        "NetStream.Publish.BadName",
-                        "somebody else is live",
-                    );
+                    peer.receiver
+                        .reject_publish("NetStream.Publish.BadName", "somebody else is live");
                     peer.take_for(Duration::from_secs(2));
                 }
             }),

@@ -144,31 +144,36 @@ fn fault_9_an_ingest_that_stops_reading() {
     let mut watch = second.watch();
     let at = Instant::now();
     first.freeze();
-    let stalled = on_air.regia.process.wait_line("stalled: ", PATIENCE).at;
-    let unread = ports::unread(pid, primary);
+    // Once it is recognised, the connection is reset, and what its kernel held is gone.
+    let mut unread = 0;
+    let stalled = wait::must("the stall recognised", PATIENCE, || {
+        unread = unread.max(ports::unread(pid, primary));
+        let lines = on_air.regia.process.lines();
+        lines
+            .iter()
+            .find(|line| line.text.contains("stalled: "))
+            .map(|line| line.at)
+    });
     let seen = watch
         .wait_keyframe(PATIENCE)
         .expect("the backup ingest takes over");
     let (recognised, took) = (stalled.duration_since(at), seen.at.duration_since(at));
-    // The kernel of an ingest that reads nothing acknowledges until its buffer is full: until then nobody can know.
-    let filled = Duration::from_secs_f64(unread as f64 / BYTES_PER_S as f64);
     println!(
-        "fault 9: recognised {recognised:?} after the ingest froze, of which its kernel's buffer of {unread} bytes took about \
-         {filled:?}; keyframe at the backup ingest after {took:?}"
+        "fault 9: recognised {recognised:?} after the ingest froze, with {unread} bytes unread in its kernel; keyframe at the \
+         backup ingest after {took:?}"
     );
-    assert!(unread > 0, "the fault did not happen: all was read");
+    assert!(
+        unread > BYTES_PER_S,
+        "the fault did not happen: {unread} bytes unread"
+    );
     std::thread::sleep(Duration::from_secs(4));
     let status = on_air.status("main");
     assert_eq!(status["reconnects"], 1, "{status}");
     // What it had not read dies with it.
     first.kill();
     on_air.assert_all_arrived(&mut [&mut first, &mut second]);
-    let bound = Duration::from_secs(2) + filled;
-    assert!(
-        recognised < bound + Duration::from_secs(1),
-        "{recognised:?}"
-    );
-    assert!(took < bound + Duration::from_secs(2), "{took:?}");
+    assert!(recognised < Duration::from_secs(4), "{recognised:?}");
+    assert!(took < Duration::from_secs(5), "{took:?}");
 }
 
 #[test]
