@@ -353,7 +353,7 @@ fn judge_file(file: &str, source: &str, code: &str) -> Vec<String> {
         .take_while(|line| line.starts_with("//!"))
         .collect();
     let by_design = |pure: &&str| file == *pure || pure.ends_with('/') && file.starts_with(*pure);
-    let is_pure = (head.contains("Pure.") || PURE.iter().any(|pure| by_design(pure)))
+    let is_pure = (head.contains("Pure.") || PURE.iter().any(by_design))
         && !SHELLS_AMONG_PURE.contains(&file);
     if is_pure {
         for (name, instead) in BANNED_IN_PURE {

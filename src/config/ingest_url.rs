@@ -102,6 +102,19 @@ pub fn parse(url: &str) -> Result<IngestUrl, UrlError> {
     })
 }
 
+/// A URL that a server names while we talk to `here`: whole, or without the scheme (`//host/app`), or only another application
+/// on the same host (`/app`).
+pub fn resolve(here: &IngestUrl, reference: &str) -> Result<IngestUrl, UrlError> {
+    let scheme = if here.tls { "rtmps:" } else { "rtmp:" };
+    if reference.starts_with("//") {
+        parse(&format!("{scheme}{reference}"))
+    } else if reference.starts_with('/') {
+        parse(&format!("{}{reference}", here.public()))
+    } else {
+        parse(reference)
+    }
+}
+
 fn is_scheme_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"+-.".contains(&byte)
 }
@@ -162,6 +175,16 @@ mod tests {
         let url = parse("rtmps://[2001:db8::1]/live").unwrap();
         assert_eq!((url.host.as_str(), url.port), ("2001:db8::1", 443));
         assert_eq!(url.public(), "rtmps://[2001:db8::1]:443");
+    }
+
+    #[test]
+    fn a_reference_is_taken_from_where_we_are() {
+        let here = parse("rtmps://a.example/live/x").unwrap();
+        let resolved = |reference| resolve(&here, reference).map(|url| url.tc_url);
+        assert_eq!(resolved("rtmp://b/c"), Ok("rtmp://b/c".into()));
+        assert_eq!(resolved("//b:1/c"), Ok("rtmps://b:1/c".into()));
+        assert_eq!(resolved("/c"), Ok("rtmps://a.example:443/c".into()));
+        assert_eq!(resolved("c"), Err(UrlError::NoScheme));
     }
 
     #[test]

@@ -35,6 +35,14 @@ const SAMPLE: Duration = Duration::from_millis(50);
 /// After the last byte of a stopped broadcast, the time for the peer to take it and close.
 const GOODBYE: Duration = Duration::from_secs(3);
 const READ_BUFFER: usize = 16 * 1024;
+/// What a server says to a publisher is a few hundred bytes a minute. One that says this many buffers full at once is listened to
+/// again after a pause, so that no flood keeps us from sending, here or on other connections.
+const READS_AT_ONCE: usize = 4;
+const READ_PAUSE: Duration = Duration::from_millis(20);
+/// A server that makes us answer and does not read the answers is not listened to while so many bytes of them wait.
+const UNREAD_ANSWERS_MAX: usize = 64 * 1024;
+/// So many of a server's remarks on one connection are logged and its requests obeyed.
+const REMARKS_MAX: u32 = 20;
 /// No receive buffer holds so much: a server whose acknowledgements are so far behind has stopped giving them.
 const UNREAD_MAX: Duration = Duration::from_secs(20);
 
@@ -136,6 +144,11 @@ struct Connection {
     /// Sealed and not yet taken by the kernel, from `sent` on.
     out: Vec<u8>,
     sent: usize,
+    /// Bytes in `out` that are answers of the RTMP session, not media.
+    answers: usize,
+    /// After a flood, when the server is listened to again.
+    listen_at: Option<Instant>,
+    remarks: u32,
     /// Bytes that the kernel has taken in all.
     written: u64,
     /// Plain RTMP bytes in all, for the peer's own acknowledgements.
@@ -249,6 +262,9 @@ impl Connection {
             publisher,
             out: Vec::new(),
             sent: 0,
+            answers: 0,
+            listen_at: None,
+            remarks: 0,
             written: 0,
             plain_written: 0,
             live: None,
@@ -275,7 +291,7 @@ impl Connection {
             self.flush()?;
             let has_out = !self.out.is_empty();
             tokio::select! {
-                ready = self.socket.readable() => {
+                ready = said_something(&self.socket, self.answers, self.listen_at) => {
                     ready.map_err(ConnectionError::Io)?;
                     if let Some(event) = self.read().await? {
                         return Ok(Some(event));
@@ -320,7 +336,7 @@ impl Connection {
             let has_out = !self.out.is_empty();
             let wants_units = matches!(next, Next::Unit) && self.live.is_some();
             tokio::select! {
-                ready = self.socket.readable() => { ready.map_err(ConnectionError::Io)?; read_ready = true; }
+                ready = said_something(&self.socket, self.answers, self.listen_at) => { ready.map_err(ConnectionError::Io)?; read_ready = true; }
                 ready = self.socket.writable(), if has_out => ready.map_err(ConnectionError::Io)?,
                 () = self.setup.feed.changed(), if wants_units => {}
                 // Only to look at it again.
@@ -437,6 +453,7 @@ impl Connection {
     fn seal_control(&mut self) -> Result<(), ConnectionError> {
         let control = self.publisher.take_output();
         self.plain_written += control.len() as u64;
+        self.answers += control.len();
         self.wire
             .seal(&control, &mut self.out)
             .map_err(ConnectionError::Io)
@@ -456,13 +473,15 @@ impl Connection {
         }
         self.out.clear();
         self.sent = 0;
+        self.answers = 0;
         Ok(())
     }
 
-    /// Reads what there is. `Some` ends the connection without a failure.
+    /// Reads what there is, but no flood at once. `Some` ends the connection without a failure.
     async fn read(&mut self) -> Result<Option<Event>, ConnectionError> {
         let mut buffer = [0u8; READ_BUFFER];
-        loop {
+        self.listen_at = None;
+        for _ in 0..READS_AT_ONCE {
             let n = match self.socket.try_read(&mut buffer) {
                 Ok(0) => return Err(self.closed()),
                 Ok(n) => n,
@@ -495,6 +514,8 @@ impl Connection {
                 return Err(self.closed());
             }
         }
+        self.listen_at = Some(Instant::now() + READ_PAUSE);
+        Ok(None)
     }
 
     /// What it means that the server closed now.
@@ -528,19 +549,33 @@ impl Connection {
                     tc_url,
                     description,
                 } => {
-                    tracing::info!(%description, "the server asks us to reconnect");
-                    self.tell(Event::MoveRequested { tc_url }).await;
+                    // Who asks more often than it is worth a line does not mean it.
+                    if self.is_worth_a_line() {
+                        tracing::info!(%description, "the server asks us to reconnect");
+                        self.tell(Event::MoveRequested { tc_url }).await;
+                    }
                 }
                 PublisherEvent::Retry { query } => {
                     let settings = self.setup.publisher.with_query(&query);
                     return Some(Event::Authenticate(Box::new(settings)));
                 }
                 PublisherEvent::Notice { code, description } => {
-                    tracing::info!(%code, %description, "the server says");
+                    if self.is_worth_a_line() {
+                        tracing::info!(%code, %description, "the server says");
+                    }
                 }
             }
         }
         None
+    }
+
+    /// Whether another remark of the server's is to be logged.
+    fn is_worth_a_line(&mut self) -> bool {
+        self.remarks = self.remarks.saturating_add(1);
+        if self.remarks == REMARKS_MAX + 1 {
+            tracing::info!("the server says more, which is neither logged nor obeyed");
+        }
+        self.remarks <= REMARKS_MAX
     }
 
     /// Looks at what the peer has acknowledged. Gives when to look again.
@@ -618,7 +653,8 @@ impl Connection {
                 self.socket.readable().await.map_err(ConnectionError::Io)?;
                 match self.socket.try_read(&mut buffer) {
                     Ok(0) => return Ok(()),
-                    Ok(_) => {}
+                    // A socket that always has more to read would never let the deadline be looked at.
+                    Ok(_) => tokio::task::yield_now().await,
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                     Err(error) => return Err(ConnectionError::Io(error)),
                 }
@@ -635,6 +671,21 @@ impl Connection {
     async fn tell(&self, event: Event) {
         let _ = self.events.send((self.id, event)).await;
     }
+}
+
+/// Until there is something to read that we want to read now.
+async fn said_something(
+    socket: &TcpStream,
+    answers: usize,
+    listen_at: Option<Instant>,
+) -> io::Result<()> {
+    if answers > UNREAD_ANSWERS_MAX {
+        std::future::pending::<()>().await;
+    }
+    if let Some(at) = listen_at {
+        sleep_until(at.into()).await;
+    }
+    socket.readable().await
 }
 
 fn tls(config: &Arc<ClientConfig>, host: &str) -> Result<ClientConnection, ConnectionError> {

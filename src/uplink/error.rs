@@ -18,6 +18,11 @@ pub enum ConnectionError {
         "{address} does not answer: the way to it may be down, or a firewall drops what we send"
     )]
     NoAnswer { address: String },
+    #[error(
+        "{address} took the connection and does not answer `publish`; check the stream key, and that the platform's event is open \
+         for streaming"
+    )]
+    PublishUnanswered { address: String },
     #[error("cannot reach {address}: {error}")]
     Unreachable { address: String, error: io::Error },
     #[error("interface {interface} cannot be used: {error}")]
@@ -58,6 +63,7 @@ impl ConnectionError {
             ConnectionError::Dns(_)
             | ConnectionError::NoAnswer { .. }
             | ConnectionError::Silent { .. }
+            | ConnectionError::PublishUnanswered { .. }
             | ConnectionError::Unreachable { .. } => Failure::NoAnswer,
             ConnectionError::Rtmp(PublisherError::Rejected { kind, .. }) => match kind {
                 RejectKind::BadName => Failure::Busy,

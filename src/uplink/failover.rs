@@ -18,6 +18,7 @@ mod decide;
 mod tests;
 
 pub use api::{Action, ConnectionId, Failure, Input, Path, PathIndex};
+pub(super) use decide::PUBLISH_ANSWER;
 
 use super::budget::Budget;
 use std::collections::VecDeque;

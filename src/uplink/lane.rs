@@ -7,7 +7,9 @@ use super::carrier::Carriers;
 use super::connection::{self, Event, Progress, Setup, Start};
 use super::dial::Way;
 use super::error::ConnectionError;
-use super::failover::{Action, ConnectionId, Failover, Failure, Input, Path, PathIndex};
+use super::failover::{
+    Action, ConnectionId, Failover, Failure, Input, PUBLISH_ANSWER, Path, PathIndex,
+};
 use super::flow::Shed;
 use super::position::Position;
 use super::steer::{Sample, Steer};
@@ -137,6 +139,8 @@ struct Handle {
     path: PathIndex,
     starts: mpsc::Sender<Start>,
     progress: watch::Receiver<Progress>,
+    /// When it was asked to publish, until it did.
+    asked: Option<Instant>,
     task: JoinHandle<()>,
 }
 
@@ -228,7 +232,10 @@ impl Lane {
             match action {
                 Action::Dial { connection, path } => self.dial(connection, path),
                 Action::Publish(id) => self.publish(now, id),
-                Action::Drop(id) => self.forget(id),
+                Action::Drop(id) => {
+                    self.note_unanswered(now, id);
+                    self.forget(id);
+                }
             }
         }
     }
@@ -271,6 +278,7 @@ impl Lane {
                 path,
                 starts,
                 progress,
+                asked: None,
                 task,
             },
         );
@@ -293,9 +301,10 @@ impl Lane {
             Timeline::Restart => (begins, 0),
         };
         self.attempt = begin.repeated;
-        let Some(handle) = self.connections.get(&id) else {
+        let Some(handle) = self.connections.get_mut(&id) else {
             return;
         };
+        handle.asked = Some(now);
         let start = Start {
             from: begin.from,
             base,
@@ -355,6 +364,7 @@ impl Lane {
                     .map(|at| now.duration_since(at).as_secs_f64());
                 self.status.error = None;
                 info!(path = %self.path_of(id), outage_s = outage, "moves again");
+                self.status.error = None;
                 Input::Progressed(id)
             }
             Event::MoveRequested { tc_url } => {
@@ -415,6 +425,9 @@ impl Lane {
     }
 
     fn on_published(&mut self, now: Instant, id: ConnectionId) {
+        if let Some(handle) = self.connections.get_mut(&id) {
+            handle.asked = None;
+        }
         if self.published > 0 {
             self.status.reconnects += 1;
         }
@@ -445,20 +458,24 @@ impl Lane {
         let Some(tc_url) = tc_url else {
             return Some(path);
         };
-        let server = match redirected(&here.server, &tc_url) {
+        let server = match crate::config::ingest_url::resolve(&here.server, &tc_url) {
             Ok(server) => server,
             Err(reason) => {
                 warn!(%reason, "the server asks us to reconnect, and we stay");
                 return None;
             }
         };
+        if here.server.tls && !server.tls {
+            warn!(url = %server.public(), "the server asks us to reconnect without TLS, which would show the key: we stay");
+            return None;
+        }
         let same_uplink = |route: &&Route| route.path.uplink == here.path.uplink;
         let known = |route: &Route| route.server == server && same_uplink(&route);
         if let Some(known) = self.setup.routes.iter().position(known) {
             return Some(known);
         }
         if self.setup.routes.len() >= ROUTES_MAX {
-            warn!("the server has sent us to too many others: we stay");
+            warn!(url = %server.public(), "the server asks us to reconnect to ever more places: we stay");
             return None;
         }
         let mut route = here.clone();
@@ -680,27 +697,26 @@ impl Lane {
         }
     }
 
+    /// A publish that is given up because nobody answered it ends in no error of its connection's.
+    fn note_unanswered(&mut self, now: Instant, id: ConnectionId) {
+        let Some(handle) = self.connections.get(&id) else {
+            return;
+        };
+        let expired = |asked| now.duration_since(asked) >= PUBLISH_ANSWER;
+        if handle.asked.is_some_and(expired) {
+            let server = &self.setup.routes[handle.path].server;
+            let address = format!("{}:{}", server.host, server.port);
+            let error = ConnectionError::PublishUnanswered { address };
+            self.note_error(now, id, &error, false);
+        }
+    }
+
     fn path_of(&self, id: ConnectionId) -> String {
         self.connections
             .get(&id)
             .map(|handle| describe(&self.setup.routes[handle.path]))
             .unwrap_or_default()
     }
-}
-
-/// Where a server sends us: a whole URL, or one relative to the present server. Never from TLS to plain text, which would
-/// show the key.
-fn redirected(from: &IngestUrl, tc_url: &str) -> Result<IngestUrl, String> {
-    let base = url::Url::parse(&from.tc_url).map_err(|error| error.to_string())?;
-    let joined = base
-        .join(tc_url)
-        .map_err(|error| format!("its URL can't be used: {error}"))?;
-    let server = crate::config::ingest_url::parse(joined.as_str())
-        .map_err(|error| format!("its URL can't be used: {error}"))?;
-    if from.tls && !server.tls {
-        return Err("its URL leads from RTMPS to plain RTMP".to_owned());
-    }
-    Ok(server)
 }
 
 fn describe(route: &Route) -> String {

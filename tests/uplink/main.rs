@@ -5,10 +5,20 @@
     reason = "a test's thread may sleep while its fault lasts"
 )]
 
+mod adobe;
+mod both;
+mod clock;
 mod failover;
+mod flaps;
+mod hostile;
 mod isolation;
+mod moves;
+mod mptcp;
 mod outages;
+mod pinning;
+mod resume;
 mod rig;
+mod server;
 mod timeline;
 mod wire;
 mod words;

@@ -33,6 +33,7 @@ pub fn alone() -> MutexGuard<'static, ()> {
 pub struct Plan {
     pub dir: TempDir,
     netns: Option<String>,
+    env: Vec<(String, String)>,
     text: String,
 }
 
@@ -53,20 +54,33 @@ impl Plan {
         Plan {
             dir,
             netns: None,
+            env: Vec::new(),
             text,
         }
     }
 
     /// Runs in the lab's box, with an uplink over each of its interfaces.
-    pub fn in_lab(mut self, lab: &Lab) -> Self {
+    pub fn in_lab(self, lab: &Lab) -> Self {
+        self.in_lab_with(lab, Default::default())
+    }
+
+    /// The same with further lines of each uplink's table.
+    pub fn in_lab_with(mut self, lab: &Lab, lines: [String; 2]) -> Self {
         self.netns = Some(lab.box_ns());
-        for (id, side) in [("fibre", Side::A), ("lte", Side::B)] {
+        let uplinks = [("fibre", Side::A), ("lte", Side::B)];
+        for ((id, side), lines) in uplinks.into_iter().zip(lines) {
             let interface = lab.interface(side);
             let _ = writeln!(
                 self.text,
-                "[[uplink]]\nid = {id:?}\ninterface = {interface:?}"
+                "[[uplink]]\nid = {id:?}\ninterface = {interface:?}\n{lines}"
             );
         }
+        self
+    }
+
+    /// An environment variable for Regia and its engine.
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.env.push((name.to_owned(), value.to_owned()));
         self
     }
 
@@ -100,6 +114,9 @@ impl Plan {
         let mut setup = RegiaSetup::new(env!("CARGO_BIN_EXE_regia"), self.text);
         if let Some(netns) = &self.netns {
             setup = setup.netns(netns);
+        }
+        for (name, value) in &self.env {
+            setup = setup.env(name, value);
         }
         OnAir {
             regia: setup.env("REGIA_LOG", "debug").start(),
@@ -156,6 +173,14 @@ impl OnAir {
         let truth = truth::compare(&copy, &recorded);
         println!("{truth}");
         (truth, copy, recorded)
+    }
+
+    /// The same with what other servers recorded, which is read once the broadcast has ended.
+    pub fn truth_of(&mut self, recorded: impl FnOnce() -> Vec<Recording>) -> Truth {
+        let copy = self.end();
+        let truth = truth::compare(&copy, &recorded());
+        println!("{truth}");
+        truth
     }
 
     /// Everything of the copy is on some ingest, from its first unit to its last.

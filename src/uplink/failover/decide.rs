@@ -13,7 +13,7 @@ const PATIENCE: Duration = Duration::from_secs(8);
 /// interval (1 s, `TCP_RTO_MAX_MS`) and a margin.
 const REVIVAL: Duration = Duration::from_millis(1200);
 /// How long a publish may stay unanswered.
-const PUBLISH_ANSWER: Duration = Duration::from_secs(5);
+pub(in crate::uplink) const PUBLISH_ANSWER: Duration = Duration::from_secs(5);
 /// At the start the backup waits this long for the primary.
 const PRIMARY_FIRST: Duration = Duration::from_secs(2);
 /// Away from a metered uplink once a better path has been well for this long.
