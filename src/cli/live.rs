@@ -73,10 +73,13 @@ fn text(status: &Value) -> String {
     for to in status["destinations"].as_array().into_iter().flatten() {
         let _ = writeln!(
             text,
-            "destination {}: {} to {}{}, {:.1} Mb/s, hold {:.0} of {:.0} s used, {:.0} s of outage left, shed {:.1} s, replayed {:.1} s, {} reconnects",
+            "destination {}: {}{}{}, {:.1} Mb/s, hold {:.0} of {:.0} s used, {:.0} s of outage left, shed {:.1} s, replayed {:.1} s, {} reconnects",
             word(to, "id"),
             word(to, "state"),
-            word(to, "ingest"),
+            to["ingest"]
+                .as_str()
+                .map(|ingest| format!(" to {ingest}"))
+                .unwrap_or_default(),
             to["uplink"]
                 .as_str()
                 .map(|uplink| format!(" over {uplink}"))

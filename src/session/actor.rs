@@ -239,22 +239,27 @@ impl Actor {
             tokio::select! {
                 Some(output) = engine.recv() => self.take(Instant::now(), output),
                 request = requests.recv() => match request {
-                    Some(request) => self.answer(request),
+                    Some(request) => self.answer(request, &status),
                     None => break,
                 },
                 _ = tick.tick() => {
                     self.tick(Instant::now());
-                    let new = self.status(Instant::now());
-                    let old = status.send_replace(new.clone());
-                    if old.state != new.state {
-                        info!("{} → {}", old.state, new.state);
-                    }
+                    self.publish(&status);
                 }
             }
             self.begin_pending(Instant::now());
             self.carry_out_stops(Instant::now());
         }
         self.engine.stop();
+    }
+
+    fn publish(&self, status: &watch::Sender<Status>) {
+        let new = self.status(Instant::now());
+        let state = new.state;
+        let old = status.send_replace(new);
+        if old.state != state {
+            info!("{} → {state}", old.state);
+        }
     }
 
     fn take(&mut self, now: Instant, output: EngineOutput) {
@@ -312,21 +317,23 @@ impl Actor {
         }
     }
 
-    fn answer(&mut self, request: Request) {
-        match request {
+    /// The status is renewed before the answer: whoever asked looks at it next.
+    fn answer(&mut self, request: Request, status: &watch::Sender<Status>) {
+        let (result, reply) = match request {
             Request::Start {
                 destinations,
                 reply,
-            } => {
-                let _ = reply.send(self.ask_start(&destinations));
-            }
+            } => (self.ask_start(&destinations), reply),
             Request::Stop {
                 destinations,
                 reply,
-            } => {
-                let _ = reply.send(self.stop(&destinations));
-            }
-        }
+            } => (self.stop(&destinations), reply),
+        };
+        self.begin_pending(Instant::now());
+        self.carry_out_stops(Instant::now());
+        self.publish(status);
+        // Whoever asked may have gone.
+        let _ = reply.send(result);
     }
 
     fn chosen(&self, ids: &[String]) -> Result<Vec<Destination>, SessionError> {

@@ -18,6 +18,9 @@ const TOLERANCE: Duration = Duration::from_millis(8);
 /// Sound that came too late for so long is heard late from then on, rather than never: a capture device's delay may be
 /// longer than it tells.
 const LATE_FOR_GOOD: Duration = Duration::from_millis(500);
+/// And when for so long it would have come in time, it is heard at its own time again: what was late was this machine,
+/// for a moment, and lips would be off for the rest of the show.
+const IN_TIME_AGAIN: Duration = Duration::from_secs(2);
 /// Sound farther ahead than this is a source with a broken clock.
 const FARTHEST_AHEAD: Duration = Duration::from_secs(5);
 /// As for the picture: farther behind than this is skipped.
@@ -37,6 +40,16 @@ pub struct AudioTrack {
     late: i64,
     /// How much later than stamped the source's sound is placed, because it always came too late.
     shift: i64,
+    /// Since the shift was made or looked at.
+    watched: Watched,
+}
+
+/// How a shifted source's sound comes.
+#[derive(Clone, Copy, Debug, Default)]
+struct Watched {
+    samples: i64,
+    /// How far behind the next block's begin the latest of them belongs by its stamp.
+    latest: Option<i64>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -57,6 +70,7 @@ impl AudioTrack {
             expected: None,
             late: 0,
             shift: 0,
+            watched: Watched::default(),
         }
     }
 
@@ -64,6 +78,7 @@ impl AudioTrack {
     pub fn handle_samples(&mut self, at: MediaTime, samples: &[f32]) {
         let count = (samples.len() / CHANNELS) as i64;
         let stamped = self.position(at);
+        self.watch(stamped, count);
         let tolerance = self.samples_in(TOLERANCE);
         let position = match self.expected {
             Some(expected) if (stamped + self.shift - expected).abs() <= tolerance => expected,
@@ -81,6 +96,7 @@ impl AudioTrack {
                 self.shift += shift;
                 self.expected = Some(position + count + shift);
                 self.late = 0;
+                self.watched = Watched::default();
             }
             return;
         }
@@ -94,6 +110,33 @@ impl AudioTrack {
         self.ahead.resize(from, 0.0);
         self.ahead
             .extend_from_slice(&samples[skipped..count as usize * CHANNELS]);
+    }
+
+    /// Takes the shift back, or as much of it as is not needed any more: a jump in the sound, and the lips are right.
+    fn watch(&mut self, stamped: i64, count: i64) {
+        if self.shift == 0 {
+            return;
+        }
+        let behind = self.next - stamped;
+        let watched = &mut self.watched;
+        watched.samples += count;
+        let latest = watched.latest.map_or(behind, |most| most.max(behind));
+        watched.latest = Some(latest);
+        if watched.samples < self.samples_in(IN_TIME_AGAIN) {
+            return;
+        }
+        self.watched = Watched::default();
+        let block = BLOCK as i64;
+        let needed = if latest <= self.samples_in(PATIENCE) {
+            0
+        } else {
+            latest + block
+        };
+        // How late sound is varies by a block; a jump for less would be heard for nothing.
+        if needed + 2 * block < self.shift || needed == 0 {
+            self.expected = self.expected.map(|expected| expected - self.shift + needed);
+            self.shift = needed;
+        }
     }
 
     pub fn poll(&mut self, now: MediaTime) -> Option<Block> {
@@ -224,6 +267,65 @@ mod tests {
         assert!(first < 48_000);
         let tail = &heard[first..];
         assert!(tail.windows(2).all(|w| w[1] == w[0] + 1));
+    }
+
+    /// Delivers sound whose samples tell their number, `delay(n)` samples after each piece's time. Gives what was heard
+    /// as (place, sample), but for silence.
+    fn heard(pieces: i64, delay: impl Fn(i64) -> i64) -> Vec<(i64, i64)> {
+        const PIECE: i64 = 480;
+        let mut track = AudioTrack::new(RATE, at(0));
+        let mut heard = Vec::new();
+        let mut hear = |block: Block| {
+            let first = block.number * BLOCK as i64;
+            let all = left(&block).into_iter().enumerate();
+            heard.extend(all.map(|(n, s)| (first + n as i64, s)).filter(|h| h.1 != 0));
+        };
+        let mut n = 0;
+        for now in (0..pieces * PIECE).step_by(120) {
+            while n * PIECE + delay(n) <= now {
+                let from = n * PIECE;
+                track.handle_samples(at(from), &stereo(from..from + PIECE));
+                n += 1;
+            }
+            while let Some(block) = track.poll(at(now)) {
+                hear(block);
+            }
+        }
+        heard
+    }
+
+    fn lateness(heard: &[(i64, i64)]) -> i64 {
+        heard.last().map_or(0, |(place, sample)| place - sample)
+    }
+
+    #[test]
+    fn after_a_moment_of_lateness_the_lips_are_right_again() {
+        // A second each of 10 ms (as cameras have), of 700 ms (the machine was busy), and then 10 ms again.
+        let busy = |n: i64| if (100..300).contains(&n) { 33_600 } else { 480 };
+        let during = heard(290, busy);
+        assert!(lateness(&during) > 30_000, "{}", lateness(&during));
+        assert_eq!(lateness(&heard(800, busy)), 0);
+        // And it stays so.
+        assert_eq!(lateness(&heard(3_000, busy)), 0);
+    }
+
+    #[test]
+    fn of_a_lateness_only_what_is_needed_is_kept() {
+        let busy = |n: i64| {
+            if (100..300).contains(&n) {
+                33_600
+            } else {
+                9_600
+            }
+        };
+        let late = lateness(&heard(1_500, busy));
+        assert!((9_600..9_600 + 4 * BLOCK as i64).contains(&late), "{late}");
+        let after = heard(3_000, busy);
+        let tail = &after[after.len() - 48_000..];
+        assert!(
+            tail.windows(2).all(|w| w[1].1 == w[0].1 + 1),
+            "no more jumps"
+        );
     }
 
     #[test]
