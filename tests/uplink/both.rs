@@ -89,7 +89,7 @@ fn fault_14_both_at_once_and_one_way_dies_and_returns() {
         std::thread::sleep(Duration::from_millis(5));
     }
     let status = on_air.status("main");
-    let (_, copy, _) = on_air.truth(&mut []);
+    let copy = on_air.end();
     let [first, second] = ingests.each_mut().map(Nginx::finish);
     for (name, files) in [("first", &first), ("second", &second)] {
         let truth = truth::compare(&copy, files);
