@@ -116,7 +116,7 @@ fn fault_8_ghost_with_a_backup_ingest() {
         "fault 8: keyframe at the backup ingest {took:?} after the abort, the ghost stays for {ghost:?}"
     );
     ingest.said(BROKE_OFF, PATIENCE);
-    assert_eq!(proxy.counts().resets, 1, "the fault did not happen");
+    assert!(proxy.counts().resets > 0, "the fault did not happen");
     std::thread::sleep(Duration::from_secs(4));
     let status = on_air.status("main");
     assert_eq!(status["reconnects"], 1, "{status}");
