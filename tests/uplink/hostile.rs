@@ -22,7 +22,7 @@ const MUTANTS: usize = 10;
 /// Memory that thirty hostile servers together may cost, with their connections, buffers and the window's hold.
 const MEMORY: u64 = 100 << 20;
 /// From the start: enough for every budget and backoff to be used up.
-const SIEGE: Duration = Duration::from_secs(25);
+const SIEGE: Duration = Duration::from_secs(18);
 
 enum Expected {
     /// It is noise: the broadcast goes on.
