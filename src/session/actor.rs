@@ -522,7 +522,7 @@ impl Actor {
             .min();
         if session.running.is_empty() && session.recordings.is_empty() {
             info!(
-                elapsed_s = session.started.elapsed().as_secs_f64(),
+                elapsed_s = session.started.elapsed().as_secs(),
                 "the session has ended"
             );
             self.session = None;

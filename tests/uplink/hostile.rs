@@ -183,10 +183,10 @@ fn mutant(seed: u64) -> Server {
             }
             let spared = whole.min(bytes.len());
             whole -= spared;
-            for at in spared..bytes.len() {
+            for byte in &mut bytes[spared..] {
                 match random.below(30) {
-                    0 => bytes[at] ^= 1 << random.below(8),
-                    1 => bytes[at] = random.below(256) as u8,
+                    0 => *byte ^= 1 << random.below(8),
+                    1 => *byte = random.below(256) as u8,
                     _ => {}
                 }
             }

@@ -163,7 +163,7 @@ fn fault_9_an_ingest_that_stops_reading() {
          backup ingest after {took:?}"
     );
     assert!(
-        unread > BYTES_PER_S,
+        unread > BYTES_PER_S / 8,
         "the fault did not happen: {unread} bytes unread"
     );
     std::thread::sleep(Duration::from_secs(4));
@@ -282,7 +282,7 @@ fn fault_10_one_of_six_destinations_blackholed() {
     assert_others_whole(&mut on_air, &nginx.recordings_dir(), &others, || {
         nginx.stop()
     });
-    assert!(grown < hold_bytes + (12 << 20), "{grown} bytes");
+    assert!(grown < hold_bytes + (6 << 20), "{grown} bytes");
     assert!(worst < Duration::from_millis(150), "{worst:?}");
 }
 
