@@ -44,7 +44,10 @@ fn says(server: &str, ca: Option<&Path>, expected: &str) {
     std::thread::sleep(Duration::from_secs(2));
     let log = regia.process.text();
     assert!(regia.process.try_status().is_none(), "it gave up: {log}");
-    let lines: Vec<&str> = log.lines().filter(|line| line.contains(" WARN ")).collect();
+    let lines: Vec<&str> = log
+        .lines()
+        .filter(|line| line.contains(" WARN destination{"))
+        .collect();
     println!("{}", lines.join("\n"));
     assert_eq!(lines.len(), 1, "{log}");
     assert!(lines[0].replace(host, "HOST").contains(expected), "{log}");
