@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 const LIBRARY: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
 const STEPS: [&str; 3] = ["+3600", "-3600", "+0"];
-const BETWEEN: Duration = Duration::from_secs(6);
+const BETWEEN: Duration = Duration::from_secs(4);
 
 /// Seconds of the day at the beginning of a line of the log.
 fn wall_s(line: &str) -> Option<i64> {

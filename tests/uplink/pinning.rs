@@ -13,10 +13,17 @@ const NAME: &str = "ingest.test";
 fn name_server(lab: &Lab, at: Ipv4Addr, answer: Ipv4Addr) -> Arc<Mutex<Vec<SocketAddr>>> {
     let asked = Arc::new(Mutex::new(Vec::new()));
     let socket = lab.at_the_ingests(|| UdpSocket::bind((at, 53)).expect("a network of our own"));
+    socket
+        .set_read_timeout(Some(Duration::from_millis(100)))
+        .expect("a time above zero");
     let noted = Arc::clone(&asked);
     std::thread::spawn(move || {
         let mut question = [0; 512];
-        while let Ok((len, from)) = socket.recv_from(&mut question) {
+        // For as long as the test wants to know who asked.
+        while Arc::strong_count(&noted) > 1 {
+            let Ok((len, from)) = socket.recv_from(&mut question) else {
+                continue;
+            };
             noted.lock().unwrap().push(from);
             let _ = socket.send_to(&reply(&question[..len], answer), from);
         }
