@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-const OUTAGE: Duration = Duration::from_secs(8);
+const OUTAGE: Duration = Duration::from_secs(6);
 
 /// The timestamp that each unit of the copy was sent with, on all connections of one ingest; a unit that was sent twice must have
 /// the same each time.

@@ -144,7 +144,7 @@ fn fault_15_every_connection_is_reset() {
     let _alone = alone();
     // Short ones use the budget up in a quick run too.
     let flaps = Flaps::or_in_a_quick_run(Flaps {
-        count: 20,
+        count: 12,
         half: Duration::from_secs(1),
     });
     let plan = Plan::new();
