@@ -90,6 +90,12 @@ impl Lab {
             &all.map(|role| format!("netns add {}", lab.ns(role)))
                 .join("\n"),
         )?;
+        if Path::new("/proc/sys/net/ipv6").exists() {
+            // Neighbour discovery sends packets of its own, at times of its own, over ways on which tests count every packet.
+            for role in all {
+                lab.sysctl(&lab.ns(role), "net/ipv6/conf/default/disable_ipv6", "1");
+            }
+        }
         if let Err(why) = lab.cable() {
             panic!("laying the lab's network: {why}");
         }
