@@ -18,7 +18,7 @@ const LAYERS: &[&[&str]] = &[
     ],
     &["config", "bridge", "window", "recording"],
     &["engine", "session", "uplink"],
-    &["rehearsal", "schedule", "doctor"],
+    &["rehearsal", "schedule", "doctor", "preflight"],
     &["panel"],
     &["app", "cli"],
     &["main"],
