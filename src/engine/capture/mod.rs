@@ -17,7 +17,8 @@ mod v4l2;
 use super::clock::Clock;
 use super::error::EngineError;
 use super::format::Format;
-use super::mix::Input;
+use super::desk::Sound;
+use super::mix::Picture;
 use super::out::Out;
 use super::stop::Stop;
 use crate::bridge::protocol::{EngineEvent, SourceState};
@@ -35,7 +36,10 @@ const RETRY: Duration = Duration::from_millis(700);
 /// Where a source puts what it captures, and which of it is wanted.
 #[derive(Clone)]
 pub struct Feed {
-    pub inputs: SyncSender<Input>,
+    /// Index into `EngineSpec::sources`.
+    pub source: usize,
+    pub pictures: SyncSender<Picture>,
+    pub sounds: SyncSender<Sound>,
     pub picture: bool,
     pub sound: bool,
 }
@@ -46,14 +50,20 @@ pub struct Closed;
 
 impl Feed {
     fn video(&self, at: MediaTime, frame: gst::Buffer) -> Result<(), Closed> {
-        self.inputs
-            .send(Input::Video { at, frame })
+        let source = self.source;
+        self.pictures
+            .send(Picture { source, at, frame })
             .map_err(|_| Closed)
     }
 
     fn audio(&self, at: MediaTime, samples: Vec<f32>) -> Result<(), Closed> {
-        self.inputs
-            .send(Input::Audio { at, samples })
+        let source = self.source;
+        self.sounds
+            .send(Sound::Samples {
+                source,
+                at,
+                samples,
+            })
             .map_err(|_| Closed)
     }
 }
