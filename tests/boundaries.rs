@@ -44,6 +44,7 @@ const PURE: &[&str] = &[
     "uplink/liveness.rs",
     "uplink/reader.rs",
     "uplink/failover.rs",
+    "session/event.rs",
     "session/machine.rs",
     "session/guard.rs",
     "session/timeline.rs",

@@ -1,6 +1,7 @@
-//! The session: one broadcast, from the first publish to the last byte. Pure: `machine`, `overload`, `timeline`. Shell: `actor`.
+//! The session: one broadcast, from the first publish to the last byte. Pure: `event`, `machine`, `overload`, `timeline`. Shell: `actor`.
 
 mod actor;
+pub mod event;
 pub mod machine;
 mod overload;
 pub mod timeline;
