@@ -8,6 +8,7 @@ mod elements;
 mod encode;
 mod error;
 mod format;
+mod health;
 mod mix;
 mod out;
 mod probe;
@@ -27,6 +28,7 @@ use desk::{Desk, Sound};
 use encode::Encoder;
 use format::Format;
 use gstreamer as gst;
+use health::{Gauge, ProgrammeGauge, Reporter};
 use mix::{Mix, Picture};
 use out::{Out, WriteError, Writer};
 use std::cell::Cell;
@@ -127,12 +129,14 @@ impl Engine {
             // Nobody waits any more: the engine is ending.
             let _ = control.send(Control::EncoderFailed(text));
         };
-        let (encoder, pictures_out, sound_out) = Encoder::start(&spec.programme, candidate, &clock, out, failed)?;
+        let (encoder, pictures_out, sound_out) =
+            Encoder::start(&spec.programme, candidate, &clock, out, failed)?;
         let picture = &spec.sources[roles.picture];
         let (slate, trouble) = capture::slate(picture, &format);
         if let Some(text) = trouble {
             tracing::warn!(source = picture.id, "its slate: {text}");
         }
+        let gauge = ProgrammeGauge::new(&format, spec.programme.alarms);
         // The mix before the sources, so that nothing of theirs waits and grows old.
         let (sounds, desk_inputs) = mpsc::sync_channel(INPUT_QUEUE);
         let desk = Desk {
@@ -140,6 +144,7 @@ impl Engine {
             rate: format.sample_rate,
             inputs: desk_inputs,
             encoder: sound_out,
+            gauge: gauge.clone(),
         };
         spawn("desk", move || desk.run())?;
         let (pictures, mix_inputs) = mpsc::sync_channel(INPUT_QUEUE);
@@ -150,12 +155,17 @@ impl Engine {
             pictures: mix_inputs,
             encoder: pictures_out,
             sound: sounds.clone(),
+            gauge: gauge.clone(),
         };
         spawn("mix", move || mix.run())?;
+        let mut gauges = Vec::new();
         let sound = (roles.sound != roles.picture).then_some(roles.sound);
         for index in std::iter::once(roles.picture).chain(sound) {
+            let source = Gauge::new(&spec.sources[index], &format, &clock);
+            gauges.push(source.clone());
             let capture = Capture {
                 feed: Feed {
+                    gauge: source,
                     source: index,
                     pictures: pictures.clone(),
                     sounds: sounds.clone(),
@@ -172,6 +182,14 @@ impl Engine {
             let name = format!("source {}", capture.source.id);
             spawn(&name, move || capture.run())?;
         }
+        let reporter = Reporter {
+            clock,
+            stop: stop.clone(),
+            out: out.clone(),
+            sources: gauges,
+            programme: gauge,
+        };
+        spawn("health", move || reporter.run())?;
         Ok(Engine {
             encoder,
             stop,

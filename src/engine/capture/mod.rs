@@ -15,9 +15,10 @@ mod tone;
 mod v4l2;
 
 use super::clock::Clock;
+use super::desk::Sound;
 use super::error::EngineError;
 use super::format::Format;
-use super::desk::Sound;
+use super::health::Gauge;
 use super::mix::Picture;
 use super::out::Out;
 use super::stop::Stop;
@@ -42,6 +43,7 @@ pub struct Feed {
     pub sounds: SyncSender<Sound>,
     pub picture: bool,
     pub sound: bool,
+    pub gauge: Gauge,
 }
 
 /// The mix takes no more: the engine is ending.
@@ -51,6 +53,7 @@ pub struct Closed;
 impl Feed {
     fn video(&self, at: MediaTime, frame: gst::Buffer) -> Result<(), Closed> {
         let source = self.source;
+        self.gauge.picture(at, &frame);
         self.pictures
             .send(Picture { source, at, frame })
             .map_err(|_| Closed)
@@ -58,6 +61,7 @@ impl Feed {
 
     fn audio(&self, at: MediaTime, samples: Vec<f32>) -> Result<(), Closed> {
         let source = self.source;
+        self.gauge.sound(&samples);
         self.sounds
             .send(Sound::Samples {
                 source,
@@ -143,6 +147,7 @@ impl Capture {
 
     fn report_live(&self) {
         self.live.set(true);
+        self.feed.gauge.live();
         self.report(SourceState::Live, String::new());
     }
 

@@ -5,6 +5,7 @@ pub mod track;
 
 use super::clock::Clock;
 use super::encode::AudioInput;
+use super::health::ProgrammeGauge;
 use crate::media::MediaTime;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use track::AudioTrack;
@@ -28,6 +29,7 @@ pub struct Desk {
     pub rate: u32,
     pub inputs: Receiver<Sound>,
     pub encoder: AudioInput,
+    pub gauge: ProgrammeGauge,
 }
 
 impl Desk {
@@ -49,6 +51,7 @@ impl Desk {
         }
         loop {
             while let Some(block) = track.poll(self.clock.now()) {
+                self.gauge.sound(self.clock.now(), &block.samples);
                 if self.encoder.push(block).is_err() {
                     return;
                 }

@@ -9,9 +9,9 @@ pub use branch::caps_filter;
 pub use candidates::{CANDIDATES, Candidate};
 
 use super::clock::{Clock, to_clock_time, to_media_time};
+use super::desk::track::{BLOCK, Block};
 use super::error::EngineError;
 use super::format::Format;
-use super::desk::track::{BLOCK, Block};
 use super::mix::retimed;
 use super::out::Out;
 use crate::bridge::protocol::EngineEvent;

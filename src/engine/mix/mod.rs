@@ -10,11 +10,13 @@ use super::clock::{Clock, to_clock_time};
 use super::desk::Sound;
 use super::encode::VideoInput;
 use super::format::Format;
+use super::health::ProgrammeGauge;
+use super::health::alarms::Expect;
 use crate::media::MediaTime;
 use gstreamer as gst;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::Duration;
-use video::VideoTrack;
+use video::{Shows, VideoTrack};
 
 /// A picture that a source delivers: normalised, with the monotonic time at which it is to be shown.
 #[derive(Debug)]
@@ -36,6 +38,7 @@ pub struct Mix {
     pub encoder: VideoInput,
     /// The desk, which begins with the first picture.
     pub sound: SyncSender<Sound>,
+    pub gauge: ProgrammeGauge,
 }
 
 impl Mix {
@@ -57,6 +60,12 @@ impl Mix {
             }
             let now = self.clock.now();
             while let Some(slot) = video.poll(now) {
+                let slate = slot.shows == Shows::Slate;
+                let expect = Expect {
+                    still: slate,
+                    black: slate,
+                };
+                self.gauge.picture(slot.at, &slot.frame, expect);
                 if self.encoder.push(slot.at, &slot.frame).is_err() {
                     return;
                 }
