@@ -38,6 +38,7 @@ const PURE: &[&str] = &[
     "platform.rs",
     "config/settings.rs",
     "bridge/protocol.rs",
+    "bridge/report.rs",
     "bridge/codec.rs",
     "engine/mix/scene.rs",
     "uplink/flow.rs",

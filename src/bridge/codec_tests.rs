@@ -27,6 +27,7 @@ fn spec() -> EngineSpec {
                 sample_rate: 48_000,
             },
             stamp: true,
+            alarms: Default::default(),
         },
         sources: vec![Source {
             id: "cam".into(),

@@ -1,7 +1,7 @@
 //! The sections that there is one of: [programme], [window] and [panel].
 
 use super::reader::Table;
-use super::settings::{Audio, EncoderChoice, Panel, Programme, Tune, Video, Window};
+use super::settings::{Alarms, Audio, EncoderChoice, Panel, Programme, Tune, Video, Window};
 use crate::media::FrameRate;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -39,6 +39,7 @@ const DEFAULT_HOLD: Duration = Duration::from_secs(30);
 const LONGEST_HOLD: Duration = Duration::from_secs(7 * 24 * 3_600);
 const LONGEST_DELAY: Duration = Duration::from_secs(60);
 const DEFAULT_CATCH_UP: f64 = 2.0;
+const LONGEST_ALARM: Duration = Duration::from_secs(3_600);
 const FASTEST_CATCH_UP: f64 = 10.0;
 const DEFAULT_LISTEN: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8_080);
@@ -51,6 +52,7 @@ pub(super) fn programme(root: &Table<'_>) -> Programme {
     let video = video(&table, fps);
     let audio = audio(&table);
     let stamp = table.boolean("stamp").unwrap_or(true);
+    let alarms = alarms(&table);
     table.finish();
     Programme {
         width,
@@ -59,7 +61,27 @@ pub(super) fn programme(root: &Table<'_>) -> Programme {
         video,
         audio,
         stamp,
+        alarms,
     }
+}
+
+/// `[programme.alarms]`: seconds; 0 is never.
+fn alarms(programme: &Table<'_>) -> Alarms {
+    let table = programme.table("alarms");
+    let limit = |key, default: Option<Duration>| match table
+        .duration(key, Duration::ZERO..=LONGEST_ALARM)
+    {
+        Some(limit) => (!limit.is_zero()).then_some(limit),
+        None => default,
+    };
+    let default = Alarms::default();
+    let alarms = Alarms {
+        black: limit("black_s", default.black),
+        frozen: limit("frozen_s", default.frozen),
+        silent: limit("silent_s", default.silent),
+    };
+    table.finish();
+    alarms
 }
 
 /// H.264 in 4:2:0 halves the colours' resolution, so an odd size can't be coded.

@@ -37,6 +37,26 @@ pub struct Programme {
     pub audio: Audio,
     /// Each frame carries an SEI stamp (src/stamp.rs).
     pub stamp: bool,
+    pub alarms: Alarms,
+}
+
+/// How long the programme may be so before an operator is told; None: for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alarms {
+    pub black: Option<Duration>,
+    pub frozen: Option<Duration>,
+    pub silent: Option<Duration>,
+}
+
+impl Default for Alarms {
+    /// Longer than what shows do on purpose.
+    fn default() -> Self {
+        Alarms {
+            black: Some(Duration::from_secs(3)),
+            frozen: Some(Duration::from_secs(10)),
+            silent: Some(Duration::from_secs(10)),
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

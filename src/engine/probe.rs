@@ -124,6 +124,7 @@ fn usual_programme() -> Programme {
             sample_rate: 48_000,
         },
         stamp: true,
+        alarms: Default::default(),
     }
 }
 

@@ -51,6 +51,7 @@ pub fn spec(kind: SourceKind) -> EngineSpec {
                 sample_rate: 48_000,
             },
             stamp: true,
+            alarms: Default::default(),
         },
         sources: vec![Source {
             id: "stage".into(),

@@ -64,6 +64,7 @@ mod tests {
                     sample_rate: 48_000,
                 },
                 stamp: true,
+                alarms: Default::default(),
             },
             sources: vec![
                 source("test", SourceKind::Test),

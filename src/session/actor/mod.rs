@@ -13,6 +13,7 @@ pub use status::{SourceStatus, Status};
 
 use super::overload::Overload;
 use super::timeline::Timeline;
+use crate::bridge::report::Alarm;
 use crate::bridge::supervisor::{self, EngineHandle, EngineOutput, SupervisorSettings};
 use crate::config::{Destination, EngineSpec, Settings};
 use crate::media::StreamConfig;
@@ -20,7 +21,7 @@ use crate::uplink::carrier::{Carriers, watch_carriers};
 use crate::window::FeedWriter;
 use broadcast::Session;
 use handle::Request;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
@@ -61,6 +62,7 @@ struct Actor {
     engine_runs: u64,
     engine_pid: Option<u32>,
     sources: BTreeMap<String, SourceStatus>,
+    alarms: BTreeSet<Alarm>,
     /// Asked for and waiting for the first keyframe.
     pending: Vec<Destination>,
     session: Option<Session>,
@@ -79,6 +81,7 @@ impl Actor {
             engine_runs: 0,
             engine_pid: None,
             sources: BTreeMap::new(),
+            alarms: BTreeSet::new(),
             pending: Vec::new(),
             session: None,
             overload: Overload::default(),

@@ -3,6 +3,7 @@
 use super::Actor;
 use super::status::SourceStatus;
 use crate::bridge::protocol::{EngineEvent, SourceState, Up};
+use crate::bridge::report::Alarm;
 use crate::bridge::supervisor::EngineOutput;
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,7 +17,10 @@ impl Actor {
                 self.engine_runs = run;
                 self.engine_pid = pid;
             }
-            EngineOutput::Ended { .. } => self.engine_pid = None,
+            EngineOutput::Ended { .. } => {
+                self.engine_pid = None;
+                self.alarms.clear();
+            }
             EngineOutput::Message { up, .. } => match up {
                 Up::Hello { .. } => {}
                 Up::Config(config) => self.config = Some(Arc::new(config)),
@@ -56,8 +60,30 @@ impl Actor {
                     SourceState::Live => info!(source = %id, %detail, "source live"),
                     SourceState::Starting => {}
                 }
-                self.sources
-                    .insert(id.clone(), SourceStatus { id, state, detail });
+                let health = self.sources.remove(&id).and_then(|old| old.health);
+                let status = SourceStatus {
+                    id: id.clone(),
+                    state,
+                    detail,
+                    health,
+                };
+                self.sources.insert(id, status);
+            }
+            EngineEvent::Health { sources } => {
+                for health in sources {
+                    if let Some(source) = self.sources.get_mut(&health.id) {
+                        source.health = Some(health);
+                    }
+                }
+            }
+            EngineEvent::Alarm { alarm, on } => {
+                if on {
+                    warn!("{}", alarm_text(alarm));
+                    self.alarms.insert(alarm);
+                } else {
+                    info!(?alarm, "the alarm is over");
+                    self.alarms.remove(&alarm);
+                }
             }
             EngineEvent::Overload { dropped } => self.overload.dropped(dropped),
             EngineEvent::Fatal { text } => error!(%text, "the engine can't go on"),
@@ -88,5 +114,13 @@ impl Actor {
             self.video_kbps = wanted;
             self.engine.set_bitrate(wanted);
         }
+    }
+}
+
+fn alarm_text(alarm: Alarm) -> &'static str {
+    match alarm {
+        Alarm::Black => "the programme is black: is the camera's lid on?",
+        Alarm::Frozen => "the programme's picture does not move: has its source frozen?",
+        Alarm::Silent => "the programme is silent: is the microphone on, and its source not muted?",
     }
 }

@@ -3,6 +3,7 @@
 use super::Actor;
 use super::broadcast::Session;
 use crate::bridge::protocol::SourceState;
+use crate::bridge::report::{Alarm, SourceHealth};
 use crate::session::machine::{self, Delivery, State};
 use crate::uplink::destination::DestinationStatus;
 use serde::Serialize;
@@ -13,6 +14,8 @@ pub struct SourceStatus {
     pub id: String,
     pub state: SourceState,
     pub detail: String,
+    /// As of the last second; None: the engine has not told yet.
+    pub health: Option<SourceHealth>,
 }
 
 /// `regia live status --json`.
@@ -29,6 +32,8 @@ pub struct Status {
     pub engine_pid: Option<u32>,
     /// Frames that were not encoded because the machine was too slow.
     pub dropped_frames: u64,
+    /// What is wrong with the programme now.
+    pub alarms: Vec<Alarm>,
     pub sources: Vec<SourceStatus>,
     pub destinations: Vec<DestinationStatus>,
 }
@@ -71,6 +76,7 @@ impl Actor {
             engine_runs: self.engine_runs,
             engine_pid: self.engine_pid,
             dropped_frames: self.overload.total,
+            alarms: self.alarms.iter().copied().collect(),
             sources: self.sources.values().cloned().collect(),
             destinations,
         }
