@@ -1,33 +1,26 @@
 //! `regia live start | stop | status`.
 
+use super::args::LiveCommand;
 use super::client;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-#[derive(Clone, Copy)]
-pub enum Verb {
-    Start,
-    Stop,
-    Status,
-}
-
-pub async fn ask(
-    state: PathBuf,
-    verb: Verb,
-    destinations: Vec<String>,
-    json: bool,
-) -> anyhow::Result<u8> {
-    let (path, body) = match verb {
-        Verb::Start => (
-            "/api/v1/live/start",
-            Some(json!({ "destinations": destinations })),
-        ),
-        Verb::Stop => (
-            "/api/v1/live/stop",
-            Some(json!({ "destinations": destinations })),
-        ),
-        Verb::Status => ("/api/v1/status", None),
+pub async fn live(state: PathBuf, command: LiveCommand) -> anyhow::Result<u8> {
+    let (path, body, json) = match command {
+        LiveCommand::Start {
+            destination,
+            anyway,
+            json,
+        } => {
+            let body = json!({ "destinations": destination, "anyway": anyway });
+            ("/api/v1/live/start", Some(body), json)
+        }
+        LiveCommand::Stop { destination, json } => {
+            let body = json!({ "destinations": destination });
+            ("/api/v1/live/stop", Some(body), json)
+        }
+        LiveCommand::Status { json } => ("/api/v1/status", None, json),
     };
     let status = client::request(&state.join("regia.sock"), path, body).await?;
     if json {

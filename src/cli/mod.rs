@@ -5,11 +5,12 @@ mod client;
 mod demo;
 mod doctor;
 mod live;
+mod preflight;
 mod run;
 
 pub use args::Cli;
 
-use args::{Command, LiveCommand};
+use args::Command;
 use std::process::ExitCode;
 
 pub const FAILED: u8 = 1;
@@ -32,16 +33,8 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
             block_on(async { Ok(crate::rehearsal::rehearse_command(args).await) })?
         }
         Command::Demo(args) => block_on(demo::demo(args))?.into(),
-        Command::Live { command } => block_on(match command {
-            LiveCommand::Start { destination, json } => {
-                live::ask(state, live::Verb::Start, destination, json)
-            }
-            LiveCommand::Stop { destination, json } => {
-                live::ask(state, live::Verb::Stop, destination, json)
-            }
-            LiveCommand::Status { json } => live::ask(state, live::Verb::Status, Vec::new(), json),
-        })?
-        .into(),
+        Command::Preflight(args) => block_on(preflight::preflight(&state, args))?.into(),
+        Command::Live { command } => block_on(live::live(state, command))?.into(),
     })
 }
 

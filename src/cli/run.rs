@@ -2,10 +2,12 @@
 
 use super::{BAD_USAGE, FAILED};
 use crate::config;
-use crate::panel::api;
+use crate::panel::api::{self, Api};
+use crate::preflight;
 use crate::session::{self, SessionHandle};
 use anyhow::Context;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -27,7 +29,10 @@ pub async fn run(config: Option<&Path>, state: &Path, live: bool) -> anyhow::Res
     }
     std::fs::create_dir_all(state)
         .with_context(|| format!("cannot make the state directory {}", state.display()))?;
-    let session = session::start(loaded.settings).await?;
+    let settings = loaded.settings;
+    let session = session::start(settings.clone()).await?;
+    let keys = Arc::new(preflight::keys::Configured);
+    let preflight = preflight::start(settings, session.clone(), state.to_owned(), keys);
     let (shutdown, stopped) = watch::channel(false);
     let ended = async move {
         let mut stopped = stopped;
@@ -35,7 +40,11 @@ pub async fn run(config: Option<&Path>, state: &Path, live: bool) -> anyhow::Res
         let _ = stopped.wait_for(|stop| *stop).await;
     };
     let socket = state.join("regia.sock");
-    let served = match api::serve(&socket, session.clone(), Box::pin(ended)).await {
+    let served = Api {
+        session: session.clone(),
+        preflight,
+    };
+    let served = match api::serve(&socket, served, Box::pin(ended)).await {
         Ok(serving) => tokio::spawn(serving),
         Err(error) => {
             eprintln!("{error}");

@@ -1,7 +1,9 @@
 //! `/api/v1` over the session's handle. Shell.
 
+use super::preflight;
+use crate::preflight::Preflight;
 use crate::session::{SessionError, SessionHandle, Status};
-use axum::extract::State;
+use axum::extract::{FromRef, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -14,12 +16,42 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use tokio::net::{UnixListener, UnixStream};
 
+/// What the handlers act through.
+#[derive(Clone)]
+pub struct Api {
+    pub session: SessionHandle,
+    pub preflight: Preflight,
+}
+
+impl FromRef<Api> for SessionHandle {
+    fn from_ref(api: &Api) -> Self {
+        api.session.clone()
+    }
+}
+
+impl FromRef<Api> for Preflight {
+    fn from_ref(api: &Api) -> Self {
+        api.preflight.clone()
+    }
+}
+
 /// Which destinations; none named: all.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Destinations {
     #[serde(default)]
     pub destinations: Vec<String>,
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Start {
+    /// None named: all.
+    #[serde(default)]
+    pub destinations: Vec<String>,
+    /// Why to start although pre-flight has problems.
+    #[serde(default)]
+    pub anyway: Option<String>,
 }
 
 /// RFC 9457 problem details.
@@ -38,26 +70,27 @@ impl IntoResponse for SessionError {
             SessionError::NoDestination => (StatusCode::CONFLICT, "no-destination"),
             SessionError::Gone => (StatusCode::SERVICE_UNAVAILABLE, "gone"),
         };
-        let problem = Problem {
-            kind: format!("regia:{kind}"),
-            title: self.to_string(),
-            status: status.as_u16(),
-        };
-        (
-            status,
-            [(header::CONTENT_TYPE, "application/problem+json")],
-            Json(problem),
-        )
-            .into_response()
+        problem(status, kind, self.to_string())
     }
 }
 
-pub fn router(session: SessionHandle) -> Router {
+pub(super) fn problem(status: StatusCode, kind: &str, title: String) -> Response {
+    let problem = Problem {
+        kind: format!("regia:{kind}"),
+        title,
+        status: status.as_u16(),
+    };
+    let kind = [(header::CONTENT_TYPE, "application/problem+json")];
+    (status, kind, Json(problem)).into_response()
+}
+
+pub fn router(api: Api) -> Router {
     Router::new()
         .route("/api/v1/status", get(status))
+        .route("/api/v1/preflight", get(preflight::report))
         .route("/api/v1/live/start", post(live_start))
         .route("/api/v1/live/stop", post(live_stop))
-        .with_state(session)
+        .with_state(api)
 }
 
 async fn status(State(session): State<SessionHandle>) -> Json<Status> {
@@ -65,11 +98,13 @@ async fn status(State(session): State<SessionHandle>) -> Json<Status> {
 }
 
 async fn live_start(
-    State(session): State<SessionHandle>,
-    Json(request): Json<Destinations>,
-) -> Result<Json<Status>, SessionError> {
-    session.start(request.destinations).await?;
-    Ok(Json(session.status()))
+    State(api): State<Api>,
+    Json(request): Json<Start>,
+) -> Result<Json<Status>, Response> {
+    preflight::clear(&api.preflight, &request).await?;
+    let started = api.session.start(request.destinations).await;
+    started.map_err(IntoResponse::into_response)?;
+    Ok(Json(api.session.status()))
 }
 
 async fn live_stop(
@@ -91,7 +126,7 @@ pub enum SocketError {
 /// Serves the API on a socket that only this user may open, until `shutdown` resolves.
 pub async fn serve(
     path: &Path,
-    session: SessionHandle,
+    api: Api,
     shutdown: BoxFuture<'static, ()>,
 ) -> Result<impl Future<Output = io::Result<()>> + use<>, SocketError> {
     let failed = |error| SocketError::Io {
@@ -108,7 +143,7 @@ pub async fn serve(
     }
     let listener = UnixListener::bind(path).map_err(failed)?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
-    Ok(axum::serve(listener, router(session))
+    Ok(axum::serve(listener, router(api))
         .with_graceful_shutdown(shutdown)
         .into_future())
 }

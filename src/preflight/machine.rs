@@ -32,8 +32,7 @@ fn disk(recording: Option<&String>, path: &Path) -> Disk {
         recording: recording.cloned(),
         path: path.to_owned(),
         device: fs::metadata(path).ok().map(|metadata| metadata.dev()),
-        free_bytes: stat
-            .and_then(|stat| stat.blocks_available().checked_mul(stat.fragment_size())),
+        free_bytes: stat.and_then(|stat| stat.blocks_available().checked_mul(stat.fragment_size())),
         unwritable: try_to_write(path).err(),
     }
 }
@@ -54,7 +53,12 @@ pub async fn load(session: &SessionHandle, fps: FrameRate) -> Load {
     let look = || {
         let status = session.status();
         let engine = status.engine_pid.and_then(engine_s);
-        (status.engine_pid, engine, processors(), status.dropped_frames)
+        (
+            status.engine_pid,
+            engine,
+            processors(),
+            status.dropped_frames,
+        )
     };
     let began = Instant::now();
     let before = look();
@@ -166,7 +170,9 @@ fn zone(path: &Path) -> Option<Temperature> {
     });
     let trips: Vec<(String, f64)> = trips.collect();
     let lowest = |kinds: &[&str]| {
-        let of_kind = trips.iter().filter(|(kind, _)| kinds.contains(&kind.as_str()));
+        let of_kind = trips
+            .iter()
+            .filter(|(kind, _)| kinds.contains(&kind.as_str()));
         of_kind.map(|(_, at)| *at).min_by(f64::total_cmp)
     };
     Some(Temperature {

@@ -64,10 +64,17 @@ pub enum KeyState {
     /// There is none, for this reason.
     Missing(String),
     /// As it may be shown; nobody keeps account of its use.
-    Given { fingerprint: String },
-    Unused { fingerprint: String },
+    Given {
+        fingerprint: String,
+    },
+    Unused {
+        fingerprint: String,
+    },
     /// It has been published with, and when that was, for an operator.
-    Used { fingerprint: String, when: String },
+    Used {
+        fingerprint: String,
+        when: String,
+    },
 }
 
 /// A directory that something is written to.

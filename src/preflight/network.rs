@@ -170,10 +170,7 @@ mod tests {
     }
 
     /// uplink, backup ingest, preferred, loaded, spared
-    fn planned(
-        lines: &str,
-        on_air: &[&str],
-    ) -> Vec<(String, bool, bool, bool, Option<Spared>)> {
+    fn planned(lines: &str, on_air: &[&str]) -> Vec<(String, bool, bool, bool, Option<Spared>)> {
         let settings = settings(lines);
         let on_air = on_air.iter().map(|id| Some((*id).to_owned())).collect();
         let (ways, probes) = plan(&settings, &settings.destinations[0], &on_air);
@@ -198,7 +195,10 @@ mod tests {
             ]
         );
         let busy = planned("", &["fibre"]);
-        assert_eq!(busy[0], ("fibre".into(), false, true, false, Some(Spared::OnAir)));
+        assert_eq!(
+            busy[0],
+            ("fibre".into(), false, true, false, Some(Spared::OnAir))
+        );
     }
 
     #[tokio::test]

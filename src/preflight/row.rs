@@ -1,9 +1,9 @@
 //! What pre-flight says: rows, and a report of them. Pure.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::fmt::{self, Write as _};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Grade {
     Ok,
@@ -24,7 +24,7 @@ impl fmt::Display for Grade {
 }
 
 /// What was looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Check {
     Settings,
@@ -59,7 +59,7 @@ impl fmt::Display for Check {
 }
 
 /// One thing that was looked at.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Row {
     pub check: Check,
     /// Of what: a destination, an uplink, a recording. Empty where there is only one.
@@ -115,7 +115,7 @@ impl fmt::Display for Row {
 }
 
 /// `regia preflight --json` and `GET /preflight`.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Report {
     /// Nothing stands against a start.
     pub ok: bool,

@@ -1,14 +1,13 @@
 //! Pre-flight's owner: one measurement at a time, whoever asks. Shell.
 
-use super::judge::{self, Planned, Programme};
+use super::judge::{self, Planned, Programme, Source};
 use super::keys::KeyBook;
 use super::measured::{Key, Load, Power, Seen, Temperature, Way};
 use super::row::{Check, Grade, Report, Row};
 use super::{machine, network};
-use crate::bridge::protocol::SourceState;
-use crate::config::{Destination, Settings, SourceKind};
+use crate::config::{Destination, Settings};
 use crate::doctor::{self, Clock};
-use crate::session::{SessionHandle, Status};
+use crate::session::{SessionHandle, SourceStatus, Status};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,8 +16,8 @@ use tokio::sync::{mpsc, oneshot};
 
 /// For a start, ways and box are as they were so long ago.
 const STILL_TRUE: Duration = Duration::from_secs(60);
-/// A helper that tells the time may hang.
-const CLOCK_PATIENCE: Duration = Duration::from_secs(8);
+/// A helper that tells the time may hang, and an engine that was just started finds its devices first.
+const PATIENCE: Duration = Duration::from_secs(8);
 
 #[derive(Debug, thiserror::Error)]
 pub enum PreflightError {
@@ -95,7 +94,9 @@ impl Preflight {
             destinations,
             planned: None,
         };
-        let report = self.ask(ask, now.checked_sub(STILL_TRUE).unwrap_or(now)).await?;
+        let report = self
+            .ask(ask, now.checked_sub(STILL_TRUE).unwrap_or(now))
+            .await?;
         if report.ok {
             Ok(())
         } else {
@@ -111,7 +112,10 @@ impl Preflight {
             reply,
         };
         let gone = |_| PreflightError::Gone;
-        self.requests.send(request).await.map_err(|_| PreflightError::Gone)?;
+        self.requests
+            .send(request)
+            .await
+            .map_err(|_| PreflightError::Gone)?;
         answer.await.map_err(gone)?
     }
 }
@@ -176,7 +180,9 @@ impl Service {
         }
         let find = |id: &String| {
             let found = all.iter().find(|destination| destination.id == *id);
-            found.cloned().ok_or_else(|| PreflightError::UnknownDestination(id.clone()))
+            found
+                .cloned()
+                .ok_or_else(|| PreflightError::UnknownDestination(id.clone()))
         };
         ids.iter().map(find).collect()
     }
@@ -185,11 +191,17 @@ impl Service {
         let status = self.session.status();
         let busy = status.destinations.iter().filter(|to| to.state != "ended");
         let on_air: BTreeSet<Option<String>> = busy.map(|to| to.uplink.clone()).collect();
-        let (ways, load, clock, (power, temperature)) = tokio::join!(
+        let mut session = self.session.clone();
+        let engine = async move {
+            // What is not told by then is a row's business.
+            let _ = tokio::time::timeout(PATIENCE, session.engine_tells()).await;
+        };
+        let (ways, load, clock, (power, temperature), ()) = tokio::join!(
             network::ways(&self.settings, destinations, &on_air),
             machine::load(&self.session, self.settings.programme.fps),
             clock(),
             blocking(|| (machine::power(), machine::temperature())),
+            engine,
         );
         let now = Instant::now();
         let ids = destinations.iter().map(|to| to.id.clone());
@@ -244,12 +256,18 @@ impl Service {
         }
         rows.extend(judge::keys(&keys, idle));
         rows.extend(on_air.iter().map(|destination| {
-            Row::new(Check::Ingest, &destination.id, Grade::Ok, "it is on air", "")
+            Row::new(
+                Check::Ingest,
+                &destination.id,
+                Grade::Ok,
+                "it is on air",
+                "",
+            )
         }));
         rows.extend(judge::ingests(&ways, now));
         rows.extend(judge::uplinks(&ways, now));
-        rows.push(judge::picture(&programme, now));
-        rows.push(judge::sound(&programme, now));
+        rows.extend(judge::pictures(&programme));
+        rows.push(judge::sound(&programme));
         rows.extend(judge::disks(
             &disks,
             &self.settings.recordings,
@@ -266,28 +284,28 @@ impl Service {
 }
 
 fn programme(status: &Status, settings: &Settings) -> Programme {
-    let lost = status.sources.iter();
-    let lost = lost.filter(|source| source.state == SourceState::Lost);
-    let mut shown = settings.scenes.iter().flat_map(|scene| &scene.layers).peekable();
-    let still = |id: &String| {
-        let mut sources = settings.sources.iter();
-        sources.any(|source| {
-            source.id == *id && matches!(source.kind, SourceKind::Image { .. })
-        })
+    let scene = settings
+        .scenes
+        .iter()
+        .find(|scene| Some(&scene.id) == status.scene.as_ref());
+    let layers = scene.map_or(&[][..], |scene| &scene.layers);
+    let source = |source: &SourceStatus| Source {
+        id: source.id.clone(),
+        shown: layers.iter().any(|layer| layer.source == source.id),
+        state: source.state,
+        detail: source.detail.clone(),
+        health: source.health.clone(),
     };
     Programme {
-        lost: lost
-            .map(|source| (source.id.clone(), source.detail.clone()))
-            .collect(),
-        still_by_design: shown.peek().is_some() && shown.all(|layer| still(&layer.source)),
-        picture: None,
-        sound: None,
+        age_s: status.health_age_s,
+        alarms: status.alarms.clone(),
+        sources: status.sources.iter().map(source).collect(),
     }
 }
 
 /// Helpers of the system are asked, each of which may hang.
 async fn clock() -> Clock {
-    tokio::time::timeout(CLOCK_PATIENCE, tokio::task::spawn_blocking(doctor::clock))
+    tokio::time::timeout(PATIENCE, tokio::task::spawn_blocking(doctor::clock))
         .await
         .ok()
         .and_then(Result::ok)

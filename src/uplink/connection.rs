@@ -688,7 +688,10 @@ async fn said_something(
     socket.readable().await
 }
 
-pub(super) fn tls(config: &Arc<ClientConfig>, host: &str) -> Result<ClientConnection, ConnectionError> {
+pub(super) fn tls(
+    config: &Arc<ClientConfig>,
+    host: &str,
+) -> Result<ClientConnection, ConnectionError> {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     let name = ServerName::try_from(bare.to_owned()).map_err(|error| ConnectionError::Tls {
         host: host.to_owned(),

@@ -272,7 +272,10 @@ fn word(state: LaneState) -> &'static str {
 
 /// The ways of each lane. One lane has every uplink with every ingest, the preferred ingest first; two lanes have an ingest
 /// each and prefer different uplinks.
-pub fn lane_routes(destination: &Destination, uplinks: &[Uplink]) -> Result<Vec<Vec<Route>>, DnsError> {
+pub fn lane_routes(
+    destination: &Destination,
+    uplinks: &[Uplink],
+) -> Result<Vec<Vec<Route>>, DnsError> {
     let chosen: Vec<Option<(usize, &Uplink)>> = if destination.uplinks.is_empty() {
         vec![None]
     } else {

@@ -22,6 +22,8 @@ use tokio::time::{sleep_until, timeout_at};
 
 /// How often more is offered and acknowledgements are looked at: the kernel gives no event for them.
 const STEP: Duration = Duration::from_millis(20);
+/// After a measurement, for what is still under way.
+const LAST_BYTES: Duration = Duration::from_millis(500);
 /// What is sealed ahead of the socket, at most.
 const SEALED_AHEAD: usize = 64 * 1024;
 const READ_BUFFER: usize = 16 * 1024;
@@ -72,7 +74,7 @@ pub async fn probe(probe: &Probe) -> Result<Reached, ConnectionError> {
     if let Some(load) = probe.load {
         reached.carried = Some(link.carry(load).await);
     }
-    link.close();
+    link.close().await;
     Ok(reached)
 }
 
@@ -312,12 +314,18 @@ impl Link {
         }
     }
 
-    /// In order when the peer has everything; otherwise dropping the socket resets the connection.
-    fn close(mut self) {
-        if self.out.is_empty() && self.acknowledged() == self.written {
-            let _ = socket2::SockRef::from(&self.socket).set_linger(None);
-            self.wire.close(&mut self.out);
-            let _ = self.flush();
+    /// In order when the peer soon has everything; otherwise dropping the socket resets the connection.
+    async fn close(mut self) {
+        let deadline = Instant::now() + LAST_BYTES;
+        while self.flush().is_ok() && (!self.out.is_empty() || self.acknowledged() < self.written) {
+            if Instant::now() >= deadline {
+                return;
+            }
+            tokio::time::sleep(STEP).await;
         }
+        let _ = socket2::SockRef::from(&self.socket).set_linger(None);
+        self.wire.close(&mut self.out);
+        // An error is an end too.
+        let _ = self.flush();
     }
 }

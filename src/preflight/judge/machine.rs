@@ -63,9 +63,10 @@ pub fn disks(
 ) -> Vec<Row> {
     let rate = |disk: &Disk| {
         let of = |id: &String| recordings.iter().find(|recording| recording.id == *id);
-        disk.recording.as_ref().and_then(of).map_or(0.0, |recording| {
-            bytes_per_s(recording, programme)
-        })
+        disk.recording
+            .as_ref()
+            .and_then(of)
+            .map_or(0.0, |recording| bytes_per_s(recording, programme))
     };
     let row_of = |disk: &Disk| {
         let together = disks
@@ -97,7 +98,11 @@ fn state_row(disk: &Disk) -> Row {
     match (&disk.unwritable, disk.free_bytes) {
         (Some(why), _) => {
             let found = format!("{path} can't be written to: {why}");
-            row(Grade::Problem, found, "make it writable, or give another with --state")
+            row(
+                Grade::Problem,
+                found,
+                "make it writable, or give another with --state",
+            )
         }
         (None, Some(free)) if free < STATE_BYTES => {
             let found = format!("{} free at {path}", size(free));
@@ -110,7 +115,13 @@ fn state_row(disk: &Disk) -> Row {
 
 fn recording_row(disk: &Disk, id: &str, bytes_per_s: f64, planned: Planned) -> Row {
     let row = |grade, found: String, advice: &str| {
-        Row::new(Check::Disk, format!("of recording {id}"), grade, found, advice)
+        Row::new(
+            Check::Disk,
+            format!("of recording {id}"),
+            grade,
+            found,
+            advice,
+        )
     };
     let path = disk.path.display();
     let elsewhere = "make room, or record elsewhere";
@@ -133,7 +144,9 @@ fn recording_row(disk: &Disk, id: &str, bytes_per_s: f64, planned: Planned) -> R
     }
     let found = match planned {
         Planned::Told(_) => format!("{found} of the planned {}", hours(wanted.as_secs_f64())),
-        Planned::Assumed(_) => format!("{found}; the show may last {}", hours(wanted.as_secs_f64())),
+        Planned::Assumed(_) => {
+            format!("{found}; the show may last {}", hours(wanted.as_secs_f64()))
+        }
     };
     let short = matches!(planned, Planned::Told(_)) || lasts_s < SHORT_SHOW.as_secs_f64();
     let grade = if short {
@@ -169,9 +182,8 @@ pub fn clock(clock: &Clock, unix_s: u64) -> Row {
 
 /// The engine runs the real graph all the time: what it costs now is what it will cost.
 pub fn load(load: &Load) -> Row {
-    let row = |grade, found: String, advice: &str| {
-        Row::new(Check::Processors, "", grade, found, advice)
-    };
+    let row =
+        |grade, found: String, advice: &str| Row::new(Check::Processors, "", grade, found, advice);
     let Some(engine) = load.engine_cpus else {
         return row(
             Grade::Problem,
@@ -209,16 +221,12 @@ pub fn load(load: &Load) -> Row {
 
 /// None: the box does not tell.
 pub fn power(power: &Power) -> Option<Row> {
-    let row = |grade, found: String, advice: &str| {
-        Row::new(Check::Power, "", grade, found, advice)
-    };
+    let row = |grade, found: String, advice: &str| Row::new(Check::Power, "", grade, found, advice);
     let plug_in = "plug it in";
     Some(match (power.mains, power.battery_percent) {
         (None, None) => return None,
         (Some(true), None) => row(Grade::Ok, "mains".to_owned(), ""),
-        (Some(true), Some(percent)) => {
-            row(Grade::Ok, format!("mains, battery at {percent} %"), "")
-        }
+        (Some(true), Some(percent)) => row(Grade::Ok, format!("mains, battery at {percent} %"), ""),
         (Some(false), None) => row(Grade::Warning, "no mains".to_owned(), plug_in),
         (Some(false) | None, Some(percent)) if percent < LOW_BATTERY_PERCENT => {
             let found = format!("on battery, {percent} % left");
@@ -279,7 +287,12 @@ mod tests {
 
     fn rows(seen: &[Disk], planned: Planned) -> Vec<String> {
         let settings = settings();
-        said(&disks(seen, &settings.recordings, &settings.programme, planned))
+        said(&disks(
+            seen,
+            &settings.recordings,
+            &settings.programme,
+            planned,
+        ))
     }
 
     #[test]
@@ -295,12 +308,18 @@ mod tests {
     #[test]
     fn recordings_of_one_disk_share_it() {
         let planned = Planned::Assumed(Duration::from_secs(4 * 3_600));
-        let alone = [disk(Some("one"), 1, 14_000_000_000), disk(Some("two"), 2, 14_000_000_000)];
+        let alone = [
+            disk(Some("one"), 1, 14_000_000_000),
+            disk(Some("two"), 2, 14_000_000_000),
+        ];
         assert_eq!(
             rows(&alone, planned)[0],
             "ok disk of recording one: 14.0 GB free at /rec, enough for 5.0 h"
         );
-        let together = alone.map(|disk| Disk { device: Some(1), ..disk });
+        let together = alone.map(|disk| Disk {
+            device: Some(1),
+            ..disk
+        });
         assert_eq!(
             rows(&together, planned)[0],
             "warning disk of recording one: 14.0 GB free at /rec, enough for 2.5 h; the show may last 4.0 h → make room, or record elsewhere"
@@ -315,7 +334,13 @@ mod tests {
     fn full_and_unwritable_disks() {
         let planned = Planned::Assumed(USUAL_SHOW);
         assert_eq!(
-            rows(&[disk(Some("one"), 1, 300_000_000), disk(None, 2, 300_000_000)], planned),
+            rows(
+                &[
+                    disk(Some("one"), 1, 300_000_000),
+                    disk(None, 2, 300_000_000)
+                ],
+                planned
+            ),
             [
                 "problem disk of recording one: 0.3 GB free at /rec, enough for 6 min; the show may last 4.0 h → make room, or record elsewhere",
                 "ok disk of the state: 0.3 GB free at /rec",
@@ -343,7 +368,9 @@ mod tests {
         let row = clock(&Clock::Unknown, 1_800_000_000);
         assert_eq!(
             said(&[row]),
-            ["warning clock: no time service could be asked → timedatectl set-ntp true, or install chrony"]
+            [
+                "warning clock: no time service could be asked → timedatectl set-ntp true, or install chrony"
+            ]
         );
     }
 
@@ -382,11 +409,17 @@ mod tests {
     #[test]
     fn powers() {
         let of = |mains, battery_percent| {
-            let row = power(&Power { mains, battery_percent });
+            let row = power(&Power {
+                mains,
+                battery_percent,
+            });
             row.map(|row| said(&[row]).remove(0))
         };
         assert_eq!(of(None, None), None);
-        assert_eq!(of(Some(true), Some(98)).unwrap(), "ok power: mains, battery at 98 %");
+        assert_eq!(
+            of(Some(true), Some(98)).unwrap(),
+            "ok power: mains, battery at 98 %"
+        );
         assert_eq!(
             of(Some(false), Some(60)).unwrap(),
             "warning power: on battery, 60 % left → plug it in"

@@ -7,9 +7,10 @@ mod way;
 
 pub use destination::{broadcast, keys, settings};
 pub use machine::{Planned, clock, disks, load, power, temperature};
-pub use programme::{Programme, picture, sound};
+pub use programme::{Programme, Source, pictures, sound};
 pub use way::{ingests, uplinks};
 
+#[cfg(test)]
 use super::row::Row;
 
 /// Errors and findings end with what to do: the row tells it apart.
@@ -21,7 +22,13 @@ fn split_advice(text: &str) -> (&str, &str) {
 fn said(rows: &[Row]) -> Vec<String> {
     let line = |row: &Row| {
         let arrow = if row.advice.is_empty() { "" } else { " → " };
-        format!("{} {}: {}{arrow}{}", row.grade, row.name(), row.found, row.advice)
+        format!(
+            "{} {}: {}{arrow}{}",
+            row.grade,
+            row.name(),
+            row.found,
+            row.advice
+        )
     };
     rows.iter().map(line).collect()
 }

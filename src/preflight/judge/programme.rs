@@ -1,185 +1,263 @@
-//! What the engine makes just now: a moving picture, and sound. Pure.
+//! What the sources give just now: moving pictures, and sound. Pure.
 
-use super::super::measured::Seen;
 use super::super::row::{Check, Grade, Row};
-use std::time::Instant;
+use crate::bridge::protocol::SourceState;
+use crate::bridge::report::{Alarm, SourceHealth};
 
-/// An engine that has said nothing for so long gives no pictures.
+/// An engine that has told nothing for so long gives no pictures.
 const FRESH_S: f64 = 3.0;
 /// A speaker stands still for a moment and is silent between two sentences.
-const STILL_S: f64 = 4.0;
-const SILENT_S: f64 = 4.0;
-/// Peaks under this are a microphone that is off or a desk with its main fader down.
-const FAINT_DBFS: f64 = -50.0;
-/// Peaks at full scale are cut off.
-const CLIPPING_DBFS: f64 = -0.1;
+const STILL_S: f32 = 4.0;
+const SILENT_S: f32 = 4.0;
 
 /// The programme as the engine last described it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Programme {
-    /// Sources that are lost, with what is known of it.
-    pub lost: Vec<(String, String)>,
-    /// All that is shown are images, which do not move.
-    pub still_by_design: bool,
-    pub picture: Option<Seen<Picture>>,
-    pub sound: Option<Seen<Sound>>,
+    /// None: there is no engine, or it has told nothing yet.
+    pub age_s: Option<f64>,
+    pub alarms: Vec<Alarm>,
+    pub sources: Vec<Source>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub struct Picture {
-    /// Since when no frame differs from the one before, seconds.
-    pub still_for_s: f64,
-    /// Since when every frame is black, seconds.
-    pub black_for_s: f64,
+pub struct Source {
+    pub id: String,
+    /// In the scene that the show begins with.
+    pub shown: bool,
+    pub state: SourceState,
+    pub detail: String,
+    pub health: Option<SourceHealth>,
 }
 
-#[derive(Clone, Debug, PartialEq)]
-pub struct Sound {
-    /// The highest sample over the last seconds, dB under full scale.
-    pub peak_dbfs: f64,
-    /// Since when there is nothing but silence, seconds.
-    pub silent_for_s: f64,
-}
-
-pub fn picture(programme: &Programme, now: Instant) -> Row {
-    let row = |grade, found: String, advice: &str| {
-        Row::new(Check::Picture, "", grade, found, advice)
+/// A row for each source with a picture, or one that says that there is no engine.
+pub fn pictures(programme: &Programme) -> Vec<Row> {
+    let Some(age_s) = programme.age_s.filter(|age_s| *age_s < FRESH_S) else {
+        let advice = "the log says why (journalctl -u regia)";
+        let found = "the engine gives none";
+        return vec![Row::new(Check::Picture, "", Grade::Problem, found, advice)];
     };
-    if let Some((source, detail)) = programme.lost.first() {
-        let detail = match detail.as_str() {
-            "" => String::new(),
-            detail => format!(" ({detail})"),
-        };
-        let found = format!("source {source} is lost{detail}, and its slate is shown");
-        return row(Grade::Problem, found, "look at its cable, power and address");
+    let mut rows: Vec<Row> = programme.sources.iter().filter_map(picture).collect();
+    let said = rows.iter().any(|row| row.grade > Grade::Ok);
+    let alarm = programme.alarms.iter().find_map(|alarm| match alarm {
+        Alarm::Black => Some("the programme is black"),
+        Alarm::Frozen => Some("the programme does not move"),
+        Alarm::Silent => None,
+    });
+    if let (Some(alarm), false) = (alarm, said) {
+        let advice = "look at the scene on air";
+        rows.push(Row::new(Check::Picture, "", Grade::Warning, alarm, advice));
     }
-    let Some((picture, age_s)) = fresh(&programme.picture, now) else {
-        return row(
-            Grade::Problem,
-            "the engine gives none".to_owned(),
-            "the log says why (journalctl -u regia)",
-        );
+    rows.into_iter().map(|row| row.aged(age_s)).collect()
+}
+
+/// None: the source has no picture, or the engine has yet to tell.
+fn picture(source: &Source) -> Option<Row> {
+    let row = |grade, found: String, advice: &str| {
+        Some(Row::new(Check::Picture, &source.id, grade, found, advice))
     };
-    let Picture {
-        still_for_s,
-        black_for_s,
-    } = *picture;
-    if black_for_s >= STILL_S {
-        let found = format!("black for {black_for_s:.0} s");
-        row(Grade::Warning, found, "look for a lens cap or a camera that is off")
-    } else if still_for_s >= STILL_S && programme.still_by_design {
+    match source.state {
+        SourceState::Lost => {
+            let detail = match source.detail.as_str() {
+                "" => String::new(),
+                detail => format!(" ({detail})"),
+            };
+            let found = format!("lost{detail}; its slate is shown");
+            // One that is not on yet may come back in time.
+            let grade = if source.shown {
+                Grade::Problem
+            } else {
+                Grade::Warning
+            };
+            return row(grade, found, "look at its cable, power and address");
+        }
+        SourceState::Starting => {
+            let found = "has not given anything yet".to_owned();
+            return row(Grade::Warning, found, "wait a moment and look again");
+        }
+        SourceState::Live => {}
+    }
+    let health = source.health.as_ref()?;
+    let (frozen_s, black_s) = health.frozen_s.zip(health.black_s)?;
+    if black_s >= STILL_S {
+        let found = format!("black for {black_s:.0} s");
+        row(
+            Grade::Warning,
+            found,
+            "look for a lens cap, or a camera that is off",
+        )
+    } else if health.still {
         row(Grade::Ok, "still, as an image is".to_owned(), "")
-    } else if still_for_s >= STILL_S {
-        let found = format!("frozen for {still_for_s:.0} s");
-        row(Grade::Warning, found, "see whether the camera or its converter hangs")
+    } else if frozen_s >= STILL_S {
+        let found = format!("frozen for {frozen_s:.0} s");
+        row(
+            Grade::Warning,
+            found,
+            "see whether the camera or its converter hangs",
+        )
     } else {
-        row(Grade::Ok, "moving".to_owned(), "")
+        let format = match health.format.as_str() {
+            "" => String::new(),
+            format => format!(" ({format})"),
+        };
+        let found = format!("moving, {:.1} pictures a second{format}", health.fps);
+        row(Grade::Ok, found, "")
     }
-    .aged(age_s)
 }
 
-pub fn sound(programme: &Programme, now: Instant) -> Row {
-    let row = |grade, found: String, advice: &str| {
-        Row::new(Check::Sound, "", grade, found, advice)
+/// Whether anything is to be heard.
+pub fn sound(programme: &Programme) -> Row {
+    let row = |grade, found: String, advice: &str| Row::new(Check::Sound, "", grade, found, advice);
+    let advice = "look at mutes, faders and the cable from the desk";
+    let Some(age_s) = programme.age_s.filter(|age_s| *age_s < FRESH_S) else {
+        let advice = "the log says why (journalctl -u regia)";
+        return row(Grade::Problem, "the engine gives none".to_owned(), advice);
     };
-    let Some((sound, age_s)) = fresh(&programme.sound, now) else {
-        let found = "the engine gives none".to_owned();
-        return row(Grade::Problem, found, "the log says why (journalctl -u regia)");
-    };
-    let peak = format!("peaks at {:.0} dB", sound.peak_dbfs);
-    if sound.silent_for_s >= SILENT_S {
-        let found = format!("silent for {:.0} s", sound.silent_for_s);
-        row(Grade::Warning, found, "look at mutes, faders and the cable from the desk")
-    } else if sound.peak_dbfs < FAINT_DBFS {
-        row(Grade::Warning, format!("{peak}: hardly to be heard"), "turn it up at the desk")
-    } else if sound.peak_dbfs > CLIPPING_DBFS {
-        row(Grade::Warning, format!("{peak}: it is cut off"), "turn it down at the desk")
-    } else {
-        row(Grade::Ok, peak, "")
+    let silences = programme
+        .sources
+        .iter()
+        .filter_map(|source| Some((source.id.as_str(), source.health.as_ref()?.silent_s?)));
+    let silences: Vec<(&str, f32)> = silences.collect();
+    let heard: Vec<&str> = silences
+        .iter()
+        .filter(|(_, silent_s)| *silent_s < SILENT_S)
+        .map(|(id, _)| *id)
+        .collect();
+    let shortest = silences.iter().map(|(_, silent_s)| *silent_s);
+    let silent_s = shortest.min_by(f32::total_cmp);
+    match (silent_s, heard.is_empty()) {
+        (None, _) => row(Grade::Warning, "no source gives any".to_owned(), advice),
+        (Some(silent_s), true) => row(
+            Grade::Warning,
+            format!("silent for {silent_s:.0} s"),
+            advice,
+        ),
+        (Some(_), false) if programme.alarms.contains(&Alarm::Silent) => {
+            let found = format!("{} is heard, and the programme is silent", heard.join(", "));
+            row(Grade::Warning, found, "look at what is muted in the mix")
+        }
+        (Some(_), false) => row(Grade::Ok, format!("heard from {}", heard.join(", ")), ""),
     }
     .aged(age_s)
-}
-
-fn fresh<T>(seen: &Option<Seen<T>>, now: Instant) -> Option<(&T, f64)> {
-    let seen = seen.as_ref()?;
-    let age_s = now.duration_since(seen.at).as_secs_f64();
-    (age_s < FRESH_S).then_some((&seen.value, age_s))
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::said;
     use super::*;
-    use std::time::Duration;
 
-    fn programme(still: f64, black: f64, peak: f64, silent: f64) -> (Programme, Instant) {
-        let now = Instant::now();
-        let picture = Picture {
-            still_for_s: still,
-            black_for_s: black,
-        };
-        let sound = Sound {
-            peak_dbfs: peak,
-            silent_for_s: silent,
-        };
-        let programme = Programme {
-            picture: Some(Seen::new(now, picture)),
-            sound: Some(Seen::new(now, sound)),
-            ..Programme::default()
-        };
-        (programme, now)
+    fn stage(frozen_s: f32, black_s: f32, silent_s: Option<f32>) -> Source {
+        Source {
+            id: "stage".into(),
+            shown: true,
+            state: SourceState::Live,
+            detail: String::new(),
+            health: Some(SourceHealth {
+                id: "stage".into(),
+                fps: 25.0,
+                frozen_s: Some(frozen_s),
+                black_s: Some(black_s),
+                silent_s,
+                format: "1280x720 25 fps".into(),
+                ..SourceHealth::default()
+            }),
+        }
+    }
+
+    fn programme(sources: Vec<Source>) -> Programme {
+        Programme {
+            age_s: Some(0.5),
+            alarms: Vec::new(),
+            sources,
+        }
     }
 
     #[test]
-    fn pictures() {
-        let said = |programme: &Programme, now| said(&[picture(programme, now)]).remove(0);
-        let of = |still, black| {
-            let (programme, now) = programme(still, black, -20.0, 0.0);
-            said(&programme, now)
+    fn what_a_source_shows() {
+        let of = |source: Source| said(&pictures(&programme(vec![source])));
+        assert_eq!(
+            of(stage(0.2, 0.0, None)),
+            ["ok picture stage: moving, 25.0 pictures a second (1280x720 25 fps)"]
+        );
+        assert_eq!(
+            of(stage(12.2, 0.0, None)),
+            [
+                "warning picture stage: frozen for 12 s → see whether the camera or its converter hangs"
+            ]
+        );
+        assert_eq!(
+            of(stage(12.2, 12.2, None)),
+            [
+                "warning picture stage: black for 12 s → look for a lens cap, or a camera that is off"
+            ]
+        );
+        let mut image = stage(99.0, 0.0, None);
+        if let Some(health) = &mut image.health {
+            health.still = true;
+        }
+        assert_eq!(of(image), ["ok picture stage: still, as an image is"]);
+        let lost = Source {
+            state: SourceState::Lost,
+            detail: "no such device".into(),
+            ..stage(0.0, 0.0, None)
         };
-        assert_eq!(of(0.1, 0.0), "ok picture: moving");
         assert_eq!(
-            of(12.0, 0.0),
-            "warning picture: frozen for 12 s → see whether the camera or its converter hangs"
+            of(lost.clone()),
+            [
+                "problem picture stage: lost (no such device); its slate is shown → look at its cable, power and address"
+            ]
+        );
+        let elsewhere = Source {
+            shown: false,
+            ..lost
+        };
+        assert!(of(elsewhere)[0].starts_with("warning"));
+    }
+
+    #[test]
+    fn an_engine_that_says_nothing() {
+        let mut silent = programme(vec![stage(0.0, 0.0, Some(0.0))]);
+        for age_s in [None, Some(3.5)] {
+            silent.age_s = age_s;
+            assert_eq!(
+                said(&pictures(&silent)),
+                ["problem picture: the engine gives none → the log says why (journalctl -u regia)"]
+            );
+            assert!(said(&[sound(&silent)])[0].starts_with("problem sound: the engine gives none"));
+        }
+    }
+
+    #[test]
+    fn an_alarm_that_no_source_explains() {
+        let mut faded = programme(vec![stage(0.0, 0.0, Some(0.0))]);
+        faded.alarms = vec![Alarm::Black, Alarm::Silent];
+        assert_eq!(
+            said(&pictures(&faded))[1..],
+            ["warning picture: the programme is black → look at the scene on air"]
         );
         assert_eq!(
-            of(12.0, 12.0),
-            "warning picture: black for 12 s → look for a lens cap or a camera that is off"
+            said(&[sound(&faded)]),
+            [
+                "warning sound: stage is heard, and the programme is silent → look at what is muted in the mix"
+            ]
         );
-        let (mut programme, now) = programme(12.0, 0.0, -20.0, 0.0);
-        programme.still_by_design = true;
-        assert_eq!(said(&programme, now), "ok picture: still, as an image is");
-        assert_eq!(
-            said(&programme, now + Duration::from_secs(5)),
-            "problem picture: the engine gives none → the log says why (journalctl -u regia)"
-        );
-        programme.lost = vec![("stage".into(), "no such device".into())];
-        assert_eq!(
-            said(&programme, now),
-            "problem picture: source stage is lost (no such device), and its slate is shown → look at its cable, power and address"
-        );
+        faded.sources = vec![stage(9.0, 9.0, None)];
+        assert_eq!(pictures(&faded).len(), 1);
     }
 
     #[test]
     fn sounds() {
-        let of = |peak, silent| {
-            let (programme, now) = programme(0.0, 0.0, peak, silent);
-            said(&[sound(&programme, now + Duration::from_secs(1))]).remove(0)
+        let of = |silences: &[Option<f32>]| {
+            let sources = silences.iter().map(|silent_s| stage(0.0, 0.0, *silent_s));
+            said(&[sound(&programme(sources.collect()))]).remove(0)
         };
-        assert_eq!(of(-18.2, 0.0), "ok sound: peaks at -18 dB");
+        assert_eq!(of(&[Some(0.0)]), "ok sound: heard from stage");
         assert_eq!(
-            of(-120.0, 9.0),
+            of(&[Some(40.0), Some(9.0)]),
             "warning sound: silent for 9 s → look at mutes, faders and the cable from the desk"
         );
         assert_eq!(
-            of(-60.0, 0.0),
-            "warning sound: peaks at -60 dB: hardly to be heard → turn it up at the desk"
+            of(&[None]),
+            "warning sound: no source gives any → look at mutes, faders and the cable from the desk"
         );
-        assert_eq!(
-            of(0.0, 0.0),
-            "warning sound: peaks at 0 dB: it is cut off → turn it down at the desk"
-        );
-        let none = Programme::default();
-        assert!(said(&[sound(&none, Instant::now())])[0].starts_with("problem sound"));
     }
 }

@@ -83,10 +83,9 @@ pub fn uplinks(ways: &Seen<Vec<Way>>, now: Instant) -> Vec<Row> {
 
 /// None: no broadcast would go this way, or what is wrong with it has been said of the ingests.
 fn uplink(id: Option<&str>, ways: &[&Way]) -> Option<Row> {
-    let subject = id.unwrap_or_default();
-    let row = |grade, found: String, advice: &str| {
-        Row::new(Check::Uplink, subject, grade, found, advice)
-    };
+    let subject = id.unwrap_or("of the system");
+    let row =
+        |grade, found: String, advice: &str| Row::new(Check::Uplink, subject, grade, found, advice);
     let used: Vec<&&Way> = ways.iter().filter(|way| way.wanted.is_some()).collect();
     let needed: u32 = used.iter().filter_map(|way| Some(way.wanted?.kbps)).sum();
     let floor: u32 = used
@@ -109,10 +108,7 @@ fn uplink(id: Option<&str>, ways: &[&Way]) -> Option<Row> {
     let (mut measured, mut offered) = (0, 0);
     for way in used.iter().copied() {
         match &way.result.as_ref().ok()?.carried {
-            Some(Carried::Measured {
-                kbps,
-                offered_kbps,
-            }) => {
+            Some(Carried::Measured { kbps, offered_kbps }) => {
                 measured += kbps;
                 offered += offered_kbps;
             }
@@ -205,10 +201,15 @@ mod tests {
 
     #[test]
     fn an_ingest_that_fails_is_a_problem_only_if_nothing_else_works() {
-        let refused = || Err("192.0.2.7:443 refused the connection: nothing listens there; check the server's host and port".to_owned());
+        let refused = || {
+            Err("192.0.2.7:443 refused the connection: nothing listens there; check the server's host and port".to_owned())
+        };
         assert_eq!(
             rows(
-                vec![way("fibre", true, refused()), way("lte", false, reached(None))],
+                vec![
+                    way("fibre", true, refused()),
+                    way("lte", false, reached(None))
+                ],
                 ingests
             ),
             [
@@ -256,7 +257,9 @@ mod tests {
         );
         let backup = rows(vec![way("lte", false, measured(1_000))], uplinks).remove(0);
         assert!(
-            backup.starts_with("warning uplink lte: carries 1.0 Mb/s; 6.0 Mb/s are needed: no use as a backup"),
+            backup.starts_with(
+                "warning uplink lte: carries 1.0 Mb/s; 6.0 Mb/s are needed: no use as a backup"
+            ),
             "{backup}"
         );
     }

@@ -57,7 +57,9 @@ impl Publisher {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rtmp::{PublisherEvent, PublisherSettings, Receiver, ReceiverEvent, ReceiverSettings};
+    use crate::rtmp::{
+        PublisherEvent, PublisherSettings, Receiver, ReceiverEvent, ReceiverSettings,
+    };
     use crate::secret::Secret;
 
     fn publisher() -> Publisher {
@@ -86,12 +88,16 @@ mod tests {
 
     #[test]
     fn a_server_reads_it_and_knows_of_no_publish() {
-        let (mut publisher, mut receiver) = (publisher(), Receiver::new(ReceiverSettings::default()));
+        let (mut publisher, mut receiver) =
+            (publisher(), Receiver::new(ReceiverSettings::default()));
         let mut ballast = Ballast::new(7);
         let mut out = Vec::new();
         assert!(!publisher.write_ballast(&mut ballast, &mut out) && out.is_empty());
         talk(&mut publisher, &mut receiver, Vec::new());
-        assert!(matches!(receiver.poll_event(), Some(ReceiverEvent::Connect { .. })));
+        assert!(matches!(
+            receiver.poll_event(),
+            Some(ReceiverEvent::Connect { .. })
+        ));
         assert_eq!(publisher.poll_event(), Some(PublisherEvent::Connected));
         for _ in 0..50 {
             assert!(publisher.write_ballast(&mut ballast, &mut out));
@@ -99,13 +105,20 @@ mod tests {
         assert!(out.len() > 50 * TEXT_LEN);
         talk(&mut publisher, &mut receiver, out);
         while let Some(event) = receiver.poll_event() {
-            assert!(matches!(event, ReceiverEvent::Acknowledged { .. }), "{event:?}");
+            assert!(
+                matches!(event, ReceiverEvent::Acknowledged { .. }),
+                "{event:?}"
+            );
         }
         // And it publishes afterwards as if nothing had been.
         publisher.publish();
         talk(&mut publisher, &mut receiver, Vec::new());
         let events = std::iter::from_fn(|| receiver.poll_event());
-        assert!(events.into_iter().any(|e| matches!(e, ReceiverEvent::PublishRequested { .. })));
+        assert!(
+            events
+                .into_iter()
+                .any(|e| matches!(e, ReceiverEvent::PublishRequested { .. }))
+        );
     }
 
     #[test]

@@ -77,6 +77,23 @@ impl SessionHandle {
             .await;
     }
 
+    /// Returns when an engine tells how its sources do. Never, when none comes so far.
+    pub async fn engine_tells(&mut self) {
+        let tells = |status: &Status| status.health_age_s.is_some();
+        if self.status.wait_for(tells).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Returns when the actor shows its status anew: it does so with every tick. `Err`: it is gone.
+    pub async fn ticked(&mut self) -> Result<Status, SessionError> {
+        self.status
+            .changed()
+            .await
+            .map_err(|_| SessionError::Gone)?;
+        Ok(self.status.borrow_and_update().clone())
+    }
+
     async fn ask(
         &self,
         request: impl FnOnce(oneshot::Sender<Result<(), SessionError>>) -> Request,

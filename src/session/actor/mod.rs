@@ -63,6 +63,8 @@ struct Actor {
     engine_pid: Option<u32>,
     sources: BTreeMap<String, SourceStatus>,
     alarms: BTreeSet<Alarm>,
+    /// When the running engine last told how its sources do.
+    health_at: Option<Instant>,
     /// Asked for and waiting for the first keyframe.
     pending: Vec<Destination>,
     session: Option<Session>,
@@ -82,6 +84,7 @@ impl Actor {
             engine_pid: None,
             sources: BTreeMap::new(),
             alarms: BTreeSet::new(),
+            health_at: None,
             pending: Vec::new(),
             session: None,
             overload: Overload::default(),

@@ -20,6 +20,7 @@ impl Actor {
             EngineOutput::Ended { .. } => {
                 self.engine_pid = None;
                 self.alarms.clear();
+                self.health_at = None;
             }
             EngineOutput::Message { up, .. } => match up {
                 Up::Hello { .. } => {}
@@ -29,7 +30,12 @@ impl Actor {
                         self.writer.push(now, unit, Arc::clone(config));
                     }
                 }
-                Up::Event(event) => self.note(event),
+                Up::Event(event) => {
+                    if matches!(event, EngineEvent::Health { .. }) {
+                        self.health_at = Some(now);
+                    }
+                    self.note(event);
+                }
             },
         }
     }

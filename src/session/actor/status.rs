@@ -34,6 +34,10 @@ pub struct Status {
     pub dropped_frames: u64,
     /// What is wrong with the programme now.
     pub alarms: Vec<Alarm>,
+    /// Pictures and AAC frames that the engine has given since the daemon started.
+    pub units: u64,
+    /// How old the sources' health is; None: no engine tells it now.
+    pub health_age_s: Option<f64>,
     pub sources: Vec<SourceStatus>,
     pub destinations: Vec<DestinationStatus>,
 }
@@ -77,6 +81,10 @@ impl Actor {
             engine_pid: self.engine_pid,
             dropped_frames: self.overload.total,
             alarms: self.alarms.iter().copied().collect(),
+            units: self.writer.view().newest.seq(),
+            health_age_s: self
+                .health_at
+                .map(|at| now.duration_since(at).as_secs_f64()),
             sources: self.sources.values().cloned().collect(),
             destinations,
         }
