@@ -98,6 +98,11 @@ pub enum Event {
         reason: String,
     },
 
+    /// It was asked for, and could not be begun.
+    StartFailed {
+        destination: String,
+        reason: String,
+    },
     /// A connection was told to publish and does.
     Publishing {
         destination: String,
@@ -154,6 +159,11 @@ pub enum Event {
         ends_in_s: f64,
         /// Whether a further session takes over at the end.
         rolls_over: bool,
+    },
+    /// A platform archives no longer session than this, and goes on all the same.
+    ArchiveWarning {
+        destination: String,
+        ends_in_s: f64,
     },
     /// The guard's end was put off.
     Extended {
@@ -303,7 +313,8 @@ impl Event {
     /// The destination it is about, if it is about one.
     pub fn destination(&self) -> Option<&str> {
         match self {
-            Event::Publishing { destination, .. }
+            Event::StartFailed { destination, .. }
+            | Event::Publishing { destination, .. }
             | Event::OnAir { destination }
             | Event::Stalled { destination, .. }
             | Event::Lost { destination, .. }
@@ -311,6 +322,7 @@ impl Event {
             | Event::Shed { destination, .. }
             | Event::Replayed { destination, .. }
             | Event::GuardWarning { destination, .. }
+            | Event::ArchiveWarning { destination, .. }
             | Event::Extended { destination, .. }
             | Event::NotExtended { destination, .. }
             | Event::Rollover { destination, .. }
@@ -371,6 +383,10 @@ impl fmt::Display for Event {
                     "Regia was away for {away}, and {what} stays off the air: {reason}."
                 )
             }
+            Event::StartFailed {
+                destination,
+                reason,
+            } => write!(f, "{destination} can't start: {reason}."),
             Event::Publishing {
                 destination,
                 uplink,
@@ -450,6 +466,14 @@ impl fmt::Display for Event {
                 let left = span(*ends_in_s);
                 write!(f, "{destination} {end} in {left}: the platform's limit.")
             }
+            Event::ArchiveWarning {
+                destination,
+                ends_in_s,
+            } => write!(
+                f,
+                "{destination} is not archived by its platform when it goes on for more than {}.",
+                span(*ends_in_s)
+            ),
             Event::Extended {
                 destination,
                 by_s,

@@ -7,10 +7,13 @@ use std::fs::OpenOptions;
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 const FILE: &str = "regia.db";
 /// SQLite's own files beside it.
 const COMPANIONS: [&str; 2] = ["-wal", "-shm"];
+
+const LOCK_WAIT: Duration = Duration::from_secs(1);
 
 /// What the operator is told when the disk is full and there is a state to go on with.
 pub const OPEN_TEXT_FULL: &str = "the disk of the state directory is full: Regia goes on, but its log, and what a restart \
@@ -112,6 +115,8 @@ fn plain(path: &Path) -> Result<Connection, StoreError> {
     let failed = |error| explain(path, error);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
+    // The one that was here before may be in its last moment.
+    connection.busy_timeout(LOCK_WAIT).map_err(failed)?;
     // The lock first: WAL then needs no shared memory, which on a full disk could not be made.
     connection
         .execute_batch(

@@ -61,17 +61,21 @@ impl Actor {
             .map(|(status, preferred)| Delivery {
                 on_air: status.state == "on_air",
                 preferred_uplink: preferred.is_none() || status.uplink.as_ref() == preferred,
+                rehearsal: status.platform == "rehearsal",
             })
             .collect();
         let started = session.is_some() || !self.pending.is_empty();
         let ending = session.is_some_and(Session::is_ending);
         Status {
-            state: machine::state(
+            state: machine::state(&machine::Facts {
+                engine: self.encoder.is_some(),
                 started,
                 ending,
-                session.is_some_and(|s| s.was_on_air),
-                &deliveries,
-            ),
+                was_on_air: session.is_some_and(|s| s.was_on_air),
+                slate: false,
+                just_ended: false,
+                deliveries: &deliveries,
+            }),
             elapsed_s: session.map_or(0.0, |s| now.duration_since(s.started).as_secs_f64()),
             scene: self.settings.scenes.first().map(|scene| scene.id.clone()),
             preview: None,
