@@ -165,7 +165,8 @@ mod tests {
         show(&mut eye, 0, |_| plane(|x, _| x as u8));
         show(&mut eye, 1_000, |_| plane(|x, _| x as u8));
         assert_eq!(eye.frozen_for(ms(2_000)).as_millis(), 2_000);
-        let noise = |n: i64, x: usize, y: usize| ((x * 31 + y * 17 + n as usize / 5 * 13) % 5) as u8;
+        let noise =
+            |n: i64, x: usize, y: usize| ((x * 31 + y * 17 + n as usize / 5 * 13) % 5) as u8;
         show(&mut eye, 2_000, |n| plane(|x, y| 100 + noise(n, x, y)));
         assert_eq!(eye.frozen_for(ms(3_000)), Duration::ZERO);
     }

@@ -13,7 +13,7 @@ pub use status::{SourceStatus, Status};
 
 use super::overload::Overload;
 use super::timeline::Timeline;
-use crate::bridge::report::Alarm;
+use crate::bridge::report::{Alarm, Levels};
 use crate::bridge::supervisor::{self, EngineHandle, EngineOutput, SupervisorSettings};
 use crate::config::{Destination, EngineSpec, Settings};
 use crate::media::StreamConfig;
@@ -63,6 +63,7 @@ struct Actor {
     engine_pid: Option<u32>,
     sources: BTreeMap<String, SourceStatus>,
     alarms: BTreeSet<Alarm>,
+    levels: Option<Levels>,
     /// Asked for and waiting for the first keyframe.
     pending: Vec<Destination>,
     session: Option<Session>,
@@ -82,6 +83,7 @@ impl Actor {
             engine_pid: None,
             sources: BTreeMap::new(),
             alarms: BTreeSet::new(),
+            levels: None,
             pending: Vec::new(),
             session: None,
             overload: Overload::default(),

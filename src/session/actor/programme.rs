@@ -20,6 +20,7 @@ impl Actor {
             EngineOutput::Ended { .. } => {
                 self.engine_pid = None;
                 self.alarms.clear();
+                self.levels = None;
             }
             EngineOutput::Message { up, .. } => match up {
                 Up::Hello { .. } => {}
@@ -76,6 +77,7 @@ impl Actor {
                     }
                 }
             }
+            EngineEvent::Levels(levels) => self.levels = Some(levels),
             EngineEvent::Alarm { alarm, on } => {
                 if on {
                     warn!("{}", alarm_text(alarm));
