@@ -37,6 +37,7 @@ const PURE: &[&str] = &[
     "platform/",
     "platform.rs",
     "config/settings.rs",
+    "config/desk.rs",
     "bridge/protocol.rs",
     "bridge/report.rs",
     "bridge/codec.rs",

@@ -1,6 +1,6 @@
 //! What director and engine say to each other. Pure; `codec` turns it into bytes and back.
 
-use super::report::{Alarm, SourceHealth};
+use super::report::{Alarm, Levels, SourceHealth};
 use crate::config::EngineSpec;
 use crate::media::{MediaUnit, StreamConfig};
 use serde::{Deserialize, Serialize};
@@ -62,6 +62,8 @@ pub enum EngineEvent {
     Health {
         sources: Vec<SourceHealth>,
     },
+    /// Ten times a second.
+    Levels(Levels),
     /// The programme has been black, frozen or silent for as long as the configuration allows (`on`), or is so no more.
     Alarm {
         alarm: Alarm,

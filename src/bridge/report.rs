@@ -36,3 +36,39 @@ pub enum Alarm {
     Frozen,
     Silent,
 }
+
+/// How loud it is, ten times a second. None is silence, or that nothing can be measured yet.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Levels {
+    pub programme: ProgrammeLevels,
+    pub inputs: Vec<InputLevel>,
+}
+
+/// The sound that is sent.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ProgrammeLevels {
+    /// Left and right, since the last report: dBFS.
+    pub peak_db: [Option<f32>; 2],
+    /// EBU R128 over 0.4 s, over 3 s, and over all since the measurement began, gated.
+    pub momentary_lufs: Option<f32>,
+    pub short_term_lufs: Option<f32>,
+    pub integrated_lufs: Option<f32>,
+    /// The greatest since the measurement began: dBTP.
+    pub true_peak_db: Option<f32>,
+    /// What the limiter took off at most, since the last report.
+    pub limited_db: f32,
+}
+
+/// One input of the desk.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct InputLevel {
+    pub id: String,
+    /// Left and right, before delay, pan and fader: also of an input that is not heard.
+    pub peak_db: [Option<f32>; 2],
+    /// It is in the programme, as its mode, its mute and the scene on air say.
+    pub open: bool,
+    /// What its compressor took off at most, since the last report.
+    pub reduced_db: f32,
+    /// How far it is turned down under others: 0 or less.
+    pub ducked_db: f32,
+}

@@ -2,8 +2,10 @@
 
 use super::reader::Table;
 use super::settings::{Alarms, Audio, EncoderChoice, Panel, Programme, Tune, Video, Window};
+use super::sound;
 use crate::media::FrameRate;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 const ENCODERS: [(&str, EncoderChoice); 7] = [
@@ -39,6 +41,8 @@ const DEFAULT_HOLD: Duration = Duration::from_secs(30);
 const LONGEST_HOLD: Duration = Duration::from_secs(7 * 24 * 3_600);
 const LONGEST_DELAY: Duration = Duration::from_secs(60);
 const DEFAULT_CATCH_UP: f64 = 2.0;
+const CEILING_DB: RangeInclusive<f32> = -20.0..=0.0;
+const TARGET_LUFS: RangeInclusive<f32> = -40.0..=-5.0;
 const LONGEST_ALARM: Duration = Duration::from_secs(3_600);
 const FASTEST_CATCH_UP: f64 = 10.0;
 const DEFAULT_LISTEN: SocketAddr =
@@ -196,10 +200,15 @@ fn audio(programme: &Table<'_>) -> Audio {
         let what = format!("must be 48000 or 44100 Hz, not {sample_rate}");
         table.problem("sample_rate", what, "every platform takes 48000");
     }
+    let limiter = table.boolean("limiter").unwrap_or(true);
+    let ceiling = sound::number(&table, "limiter_db", &CEILING_DB, " dBTP");
+    let target = sound::number(&table, "target_lufs", &TARGET_LUFS, " LUFS");
     table.finish();
     Audio {
         bitrate_kbps: bitrate_kbps.unwrap_or(128),
         sample_rate,
+        limiter_db: limiter.then_some(ceiling.unwrap_or(Audio::LIMITER_DB)),
+        target_lufs: target.unwrap_or(Audio::TARGET_LUFS),
     }
 }
 

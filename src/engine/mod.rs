@@ -19,11 +19,12 @@ pub use probe::{Device, EngineProbe, MissingElement, probe};
 
 use crate::bridge::codec::{Decoder, ProtocolError};
 use crate::bridge::protocol::{Down, EngineEvent};
-use crate::config::EngineSpec;
+use crate::config::{EngineSpec, Source};
 use crate::media::{AudioConfig, VideoConfig};
 use bytes::Bytes;
 use capture::{Capture, Feed};
 use clock::Clock;
+use desk::console::Channel;
 use desk::{Desk, Sound};
 use encode::Encoder;
 use format::Format;
@@ -139,9 +140,17 @@ impl Engine {
         let gauge = ProgrammeGauge::new(&format, spec.programme.alarms);
         // The mix before the sources, so that nothing of theirs waits and grows old.
         let (sounds, desk_inputs) = mpsc::sync_channel(INPUT_QUEUE);
+        let channel = |(index, source): (usize, &Source)| Channel {
+            id: source.id.clone(),
+            audio: source.audio.clone(),
+            visible: index == roles.sound,
+        };
+        let channels = spec.sources.iter().enumerate().map(channel).collect();
         let desk = Desk {
             clock: clock.clone(),
-            rate: format.sample_rate,
+            programme: spec.programme.audio.clone(),
+            channels,
+            out: out.clone(),
             inputs: desk_inputs,
             encoder: sound_out,
             gauge: gauge.clone(),

@@ -49,6 +49,8 @@ pub fn spec(kind: SourceKind) -> EngineSpec {
             audio: Audio {
                 bitrate_kbps: 128,
                 sample_rate: 48_000,
+                limiter_db: Some(Audio::LIMITER_DB),
+                target_lufs: Audio::TARGET_LUFS,
             },
             stamp: true,
             alarms: Default::default(),
@@ -57,6 +59,7 @@ pub fn spec(kind: SourceKind) -> EngineSpec {
             id: "stage".into(),
             kind,
             slate: None,
+            audio: SourceAudio::default(),
         }],
         scenes: vec![Scene {
             id: "wide".into(),

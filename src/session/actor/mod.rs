@@ -13,7 +13,7 @@ pub use status::{SourceStatus, Status};
 
 use super::overload::Overload;
 use super::timeline::Timeline;
-use crate::bridge::report::Alarm;
+use crate::bridge::report::{Alarm, Levels};
 use crate::bridge::supervisor::{self, EngineHandle, EngineOutput, SupervisorSettings};
 use crate::config::{Destination, EngineSpec, Settings};
 use crate::media::StreamConfig;
@@ -65,6 +65,7 @@ struct Actor {
     alarms: BTreeSet<Alarm>,
     /// When the running engine last told how its sources do.
     health_at: Option<Instant>,
+    levels: Option<Levels>,
     /// Asked for and waiting for the first keyframe.
     pending: Vec<Destination>,
     session: Option<Session>,
@@ -85,6 +86,7 @@ impl Actor {
             sources: BTreeMap::new(),
             alarms: BTreeSet::new(),
             health_at: None,
+            levels: None,
             pending: Vec::new(),
             session: None,
             overload: Overload::default(),

@@ -21,6 +21,7 @@ impl Actor {
                 self.engine_pid = None;
                 self.alarms.clear();
                 self.health_at = None;
+                self.levels = None;
             }
             EngineOutput::Message { up, .. } => match up {
                 Up::Hello { .. } => {}
@@ -82,6 +83,7 @@ impl Actor {
                     }
                 }
             }
+            EngineEvent::Levels(levels) => self.levels = Some(levels),
             EngineEvent::Alarm { alarm, on } => {
                 if on {
                     warn!("{}", alarm_text(alarm));

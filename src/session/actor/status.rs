@@ -3,7 +3,7 @@
 use super::Actor;
 use super::broadcast::Session;
 use crate::bridge::protocol::SourceState;
-use crate::bridge::report::{Alarm, SourceHealth};
+use crate::bridge::report::{Alarm, Levels, SourceHealth};
 use crate::session::machine::{self, Delivery, State};
 use crate::uplink::destination::DestinationStatus;
 use serde::Serialize;
@@ -32,6 +32,8 @@ pub struct Status {
     pub engine_pid: Option<u32>,
     /// Frames that were not encoded because the machine was too slow.
     pub dropped_frames: u64,
+    /// How loud it is; None: no engine runs.
+    pub levels: Option<Levels>,
     /// What is wrong with the programme now.
     pub alarms: Vec<Alarm>,
     /// Pictures and AAC frames that the engine has given since the daemon started.
@@ -84,6 +86,7 @@ impl Actor {
             engine_runs: self.engine_runs,
             engine_pid: self.engine_pid,
             dropped_frames: self.overload.total,
+            levels: self.levels.clone(),
             alarms: self.alarms.iter().copied().collect(),
             units: self.writer.view().newest.seq(),
             health_age_s: self
