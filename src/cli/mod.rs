@@ -7,6 +7,7 @@ mod doctor;
 mod live;
 mod preflight;
 mod run;
+mod service;
 
 pub use args::Cli;
 

@@ -1,6 +1,6 @@
 //! `regia run`: the daemon.
 
-use super::{BAD_USAGE, FAILED};
+use super::{BAD_USAGE, FAILED, service};
 use crate::config;
 use crate::panel::api::{self, Api};
 use crate::preflight;
@@ -52,10 +52,13 @@ pub async fn run(config: Option<&Path>, state: &Path, live: bool) -> anyhow::Res
         }
     };
     info!(config = %path.display(), socket = %socket.display(), "regia is ready");
+    service::ready();
+    let attended = tokio::spawn(service::attend(session.clone()));
     if live {
         session.start(Vec::new()).await?;
     }
     let code = until_signalled(session).await?;
+    attended.abort();
     shutdown.send_replace(true);
     let _ = tokio::time::timeout(Duration::from_secs(2), served).await;
     let _ = std::fs::remove_file(&socket);
@@ -70,6 +73,7 @@ async fn until_signalled(mut session: SessionHandle) -> anyhow::Result<u8> {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
     }
+    service::stopping();
     info!("ending: what is left is delivered first; once more to give that up");
     session
         .stop(Vec::new())

@@ -59,6 +59,8 @@ struct Request {
     ask: Ask,
     /// What was measured before is of no use.
     not_before: Instant,
+    /// It is about a start: of what runs already, nothing is asked.
+    to_start: bool,
     reply: oneshot::Sender<Result<Report, PreflightError>>,
 }
 
@@ -84,7 +86,7 @@ pub fn start(
 impl Preflight {
     /// Measures and judges everything.
     pub async fn report(&self, ask: Ask) -> Result<Report, PreflightError> {
-        self.ask(ask, Instant::now()).await
+        self.ask(ask, Instant::now(), false).await
     }
 
     /// An error unless nothing stands against a start. What takes seconds to measure may be a minute old.
@@ -94,9 +96,8 @@ impl Preflight {
             destinations,
             planned: None,
         };
-        let report = self
-            .ask(ask, now.checked_sub(STILL_TRUE).unwrap_or(now))
-            .await?;
+        let not_before = now.checked_sub(STILL_TRUE).unwrap_or(now);
+        let report = self.ask(ask, not_before, true).await?;
         if report.ok {
             Ok(())
         } else {
@@ -104,11 +105,17 @@ impl Preflight {
         }
     }
 
-    async fn ask(&self, ask: Ask, not_before: Instant) -> Result<Report, PreflightError> {
+    async fn ask(
+        &self,
+        ask: Ask,
+        not_before: Instant,
+        to_start: bool,
+    ) -> Result<Report, PreflightError> {
         let (reply, answer) = oneshot::channel();
         let request = Request {
             ask,
             not_before,
+            to_start,
             reply,
         };
         let gone = |_| PreflightError::Gone;
@@ -146,13 +153,19 @@ struct Machine {
 impl Service {
     async fn run(mut self, mut requests: mpsc::Receiver<Request>) {
         while let Some(request) = requests.recv().await {
-            let report = self.answer(&request.ask, request.not_before).await;
+            let report = self.answer(&request).await;
             // Whoever asked may have gone.
             let _ = request.reply.send(report);
         }
     }
 
-    async fn answer(&mut self, ask: &Ask, not_before: Instant) -> Result<Report, PreflightError> {
+    async fn answer(&mut self, request: &Request) -> Result<Report, PreflightError> {
+        let Request {
+            ask,
+            not_before,
+            to_start,
+            ..
+        } = request;
         let chosen = self.chosen(&ask.destinations)?;
         let status = self.session.status();
         let runs = |destination: &Destination| {
@@ -160,9 +173,12 @@ impl Service {
             running.any(|to| to.id == destination.id && to.state != "ended")
         };
         let (on_air, idle): (Vec<_>, Vec<_>) = chosen.into_iter().partition(runs);
+        if *to_start && idle.is_empty() {
+            return Ok(Report::new(Vec::new()));
+        }
         let usable = self.last.take().filter(|last| {
             let covers = idle.iter().all(|to| last.destinations.contains(&to.id));
-            covers && last.machine.at >= not_before
+            covers && last.machine.at >= *not_before
         });
         let last = match usable {
             Some(last) => last,
@@ -299,6 +315,10 @@ fn programme(status: &Status, settings: &Settings) -> Programme {
     Programme {
         age_s: status.health_age_s,
         alarms: status.alarms.clone(),
+        loudness_lufs: status
+            .levels
+            .as_ref()
+            .and_then(|levels| levels.programme.short_term_lufs),
         sources: status.sources.iter().map(source).collect(),
     }
 }

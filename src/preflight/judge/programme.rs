@@ -9,6 +9,8 @@ const FRESH_S: f64 = 3.0;
 /// A speaker stands still for a moment and is silent between two sentences.
 const STILL_S: f32 = 4.0;
 const SILENT_S: f32 = 4.0;
+/// EBU R 128 wants −23 LUFS and platforms about −16: so far under it a fader is down somewhere.
+const FAINT_LUFS: f32 = -40.0;
 
 /// The programme as the engine last described it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -16,6 +18,8 @@ pub struct Programme {
     /// None: there is no engine, or it has told nothing yet.
     pub age_s: Option<f64>,
     pub alarms: Vec<Alarm>,
+    /// Of all that is sent, over the last three seconds.
+    pub loudness_lufs: Option<f32>,
     pub sources: Vec<Source>,
 }
 
@@ -135,7 +139,28 @@ pub fn sound(programme: &Programme) -> Row {
             let found = format!("{} is heard, and the programme is silent", heard.join(", "));
             row(Grade::Warning, found, "look at what is muted in the mix")
         }
-        (Some(_), false) => row(Grade::Ok, format!("heard from {}", heard.join(", ")), ""),
+        (Some(_), false) => {
+            let loud = programme
+                .loudness_lufs
+                .map(|lufs| format!(", {lufs:.0} LUFS"));
+            let found = format!(
+                "heard from {}{}",
+                heard.join(", "),
+                loud.unwrap_or_default()
+            );
+            if programme
+                .loudness_lufs
+                .is_some_and(|lufs| lufs < FAINT_LUFS)
+            {
+                row(
+                    Grade::Warning,
+                    found,
+                    "turn it up at the desk: it is hardly to be heard",
+                )
+            } else {
+                row(Grade::Ok, found, "")
+            }
+        }
     }
     .aged(age_s)
 }
@@ -167,6 +192,7 @@ mod tests {
         Programme {
             age_s: Some(0.5),
             alarms: Vec::new(),
+            loudness_lufs: None,
             sources,
         }
     }
@@ -251,6 +277,19 @@ mod tests {
             said(&[sound(&programme(sources.collect()))]).remove(0)
         };
         assert_eq!(of(&[Some(0.0)]), "ok sound: heard from stage");
+        let mut loud = programme(vec![stage(0.0, 0.0, Some(0.0))]);
+        loud.loudness_lufs = Some(-21.4);
+        assert_eq!(
+            said(&[sound(&loud)]),
+            ["ok sound: heard from stage, -21 LUFS"]
+        );
+        loud.loudness_lufs = Some(-52.0);
+        assert_eq!(
+            said(&[sound(&loud)]),
+            [
+                "warning sound: heard from stage, -52 LUFS → turn it up at the desk: it is hardly to be heard"
+            ]
+        );
         assert_eq!(
             of(&[Some(40.0), Some(9.0)]),
             "warning sound: silent for 9 s → look at mutes, faders and the cable from the desk"
