@@ -53,6 +53,10 @@ const PURE: &[&str] = &[
     "session/moment.rs",
     "session/timeline.rs",
     "schedule/plan.rs",
+    "session/report/",
+    "preflight/judge/",
+    "preflight/measured.rs",
+    "preflight/row.rs",
 ];
 
 /// Shells that stand among pure files, each with its reason.

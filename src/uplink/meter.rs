@@ -1,4 +1,4 @@
-//! What does a way carry? Bytes that the peer acknowledged, over time, become a rate. Pure.
+//! What does a way carry? Bytes that the peer has, over time, become a rate. Pure.
 
 use std::time::{Duration, Instant};
 
@@ -44,7 +44,7 @@ impl Meter {
         self.start + self.load.lasting
     }
 
-    /// The peer has acknowledged `bytes` in all.
+    /// The peer has `bytes` in all, in whatever order.
     pub fn sample(&mut self, now: Instant, bytes: u64) {
         if now >= self.start + RAMP && self.from.is_none() {
             self.from = Some((now, bytes));

@@ -54,7 +54,8 @@ pub struct Reached {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Carried {
-    /// The peer's TCP acknowledged so much, in kb/s, of what was offered.
+    /// The peer's TCP has had so much, in kb/s, of what was offered. (Cumulative acknowledgements alone would leave out what
+    /// lies beyond a hole: a way of 2.7 Mb/s was seen as 1.9.)
     Measured { kbps: u32, offered_kbps: u32 },
     /// The connection ended before anything could be said.
     CutOff { why: String },
@@ -207,11 +208,11 @@ impl Link {
     async fn offer(&mut self, meter: &mut Meter) -> Result<(), ConnectionError> {
         // The pictures of two probes at once need not differ; they only must not compress.
         let mut ballast = Ballast::new(self.written.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        let before = self.acknowledged();
+        let before = self.carried();
         let (mut offered, mut plain) = (0, Vec::new());
         loop {
             let now = Instant::now();
-            meter.sample(now, self.acknowledged().saturating_sub(before));
+            meter.sample(now, self.carried().saturating_sub(before));
             if now >= meter.ends_at() {
                 return Ok(());
             }
@@ -239,6 +240,11 @@ impl Link {
     fn acknowledged(&self) -> u64 {
         let waiting = sockopt::unacknowledged(&self.socket).unwrap_or(0) as u64;
         self.written.saturating_sub(waiting)
+    }
+
+    /// And those that it has beyond what was lost on the way and will come again.
+    fn carried(&self) -> u64 {
+        self.acknowledged() + sockopt::selectively_acknowledged(&self.socket).unwrap_or(0)
     }
 
     fn seal_control(&mut self) -> Result<(), ConnectionError> {
