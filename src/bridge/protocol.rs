@@ -2,7 +2,7 @@
 
 use super::report::{Alarm, Levels, SourceHealth};
 use crate::config::EngineSpec;
-use crate::media::{MediaUnit, StreamConfig};
+use crate::media::{Clip, MediaUnit, StreamConfig};
 use serde::{Deserialize, Serialize};
 
 /// Raised whenever the meaning of a frame changes. Both ends come from one binary, but an upgrade in
@@ -21,6 +21,8 @@ pub enum Up {
     Config(StreamConfig),
     Unit(MediaUnit),
     Event(EngineEvent),
+    /// The slate as `Down::EncodeSlate` asked for it.
+    Slate(Clip),
 }
 
 /// Director → engine.
@@ -34,6 +36,8 @@ pub enum Down {
     SetBitrate {
         kbps: u32,
     },
+    /// The director wants the slate, encoded, to put it out by itself.
+    EncodeSlate,
     Stop,
 }
 

@@ -4,14 +4,17 @@ mod args;
 mod client;
 mod demo;
 mod doctor;
+mod key;
 mod live;
 mod preflight;
+mod report;
 mod run;
 mod service;
 
 pub use args::Cli;
 
 use args::Command;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 pub const FAILED: u8 = 1;
@@ -36,6 +39,7 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Demo(args) => block_on(demo::demo(args))?.into(),
         Command::Preflight(args) => block_on(preflight::preflight(&state, args))?.into(),
         Command::Live { command } => block_on(live::live(state, command))?.into(),
+        Command::Key { command } => block_on(key::key(&state, command))?.into(),
     })
 }
 
@@ -45,4 +49,9 @@ fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Resul
         .enable_all()
         .build()?
         .block_on(future)
+}
+
+/// Where systemd puts the secrets of a service.
+fn credentials() -> Option<PathBuf> {
+    std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from)
 }

@@ -24,11 +24,14 @@ pub fn stopping() {
 
 /// Feeds the watchdog with each tick of the session's actor, while units come, and shows the state word in
 /// `systemctl status`. Ends with the session.
-pub async fn attend(mut session: SessionHandle) {
+pub async fn attend(session: SessionHandle) {
+    let mut statuses = session.statuses();
     let each = sd_notify::watchdog_enabled().map(|patience| patience / FED_EACH);
     let mut pulse = Pulse::new(Instant::now());
     let (mut fed, mut shown) = (None::<Instant>, None);
-    while let Ok(status) = session.ticked().await {
+    // The actor renews its status with every tick.
+    while statuses.changed().await.is_ok() {
+        let status = statuses.borrow_and_update().clone();
         let now = Instant::now();
         if shown != Some(status.state) {
             shown = Some(status.state);

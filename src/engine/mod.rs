@@ -103,6 +103,7 @@ struct Engine {
     encoder: Encoder,
     stop: Stop,
     out: SyncSender<Out>,
+    slate: encode::clip::Slate,
     /// Keeps the mix going when its sources have ended: the slate is a programme too.
     _pictures: SyncSender<Picture>,
     _sounds: SyncSender<Sound>,
@@ -138,6 +139,11 @@ impl Engine {
             tracing::warn!(source = picture.id, "its slate: {text}");
         }
         let gauge = ProgrammeGauge::new(&format, spec.programme.alarms);
+        let clip = encode::clip::Slate {
+            programme: spec.programme.clone(),
+            candidate,
+            picture: slate.clone(),
+        };
         // The mix before the sources, so that nothing of theirs waits and grows old.
         let (sounds, desk_inputs) = mpsc::sync_channel(INPUT_QUEUE);
         let channel = |(index, source): (usize, &Source)| Channel {
@@ -205,6 +211,7 @@ impl Engine {
             out: out.clone(),
             _pictures: pictures,
             _sounds: sounds,
+            slate: clip,
         })
     }
 
@@ -218,6 +225,14 @@ impl Engine {
                     } else {
                         tracing::warn!(kbps, "this encoder can't change its bitrate in flight");
                     }
+                }
+                Ok(Control::Down(Down::EncodeSlate)) => {
+                    let (slate, out) = (self.slate.clone(), self.out.clone());
+                    spawn("slate", move || match slate.encode() {
+                        // A writer that is gone means that the director is.
+                        Ok(clip) => drop(out.send(Out::Slate(clip))),
+                        Err(text) => tracing::warn!("the slate can't be encoded: {text}"),
+                    })?;
                 }
                 Ok(Control::Down(Down::Start { .. })) => return Err(EngineError::NotStarted),
                 Ok(Control::Down(Down::Stop) | Control::Terminate) => {

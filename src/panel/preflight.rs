@@ -2,13 +2,13 @@
 
 use super::api::{Start, problem};
 use crate::preflight::{Ask, Preflight, PreflightError, Report};
+use crate::session::Anyway;
 use axum::Json;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use std::time::Duration;
-use tracing::warn;
 
 /// Longer than any show, and short enough for every sum of times.
 const LONGEST_SHOW_S: f64 = 30.0 * 86_400.0;
@@ -22,6 +22,9 @@ pub struct Which {
     /// How long the show is to be.
     #[serde(default)]
     planned_s: Option<f64>,
+    /// The occurrence of a show that it is for.
+    #[serde(default)]
+    occurrence: Option<String>,
 }
 
 impl IntoResponse for PreflightError {
@@ -53,21 +56,30 @@ pub async fn report(
     let ask = Ask {
         destinations: ids.filter(|id| !id.is_empty()).map(str::to_owned).collect(),
         planned,
+        occurrence: which.occurrence,
     };
     let report = preflight.report(ask).await;
     report.map(Json).map_err(IntoResponse::into_response)
 }
 
-/// An error if pre-flight stands against this start and nobody said to start all the same.
-pub async fn clear(preflight: &Preflight, start: &Start) -> Result<(), Response> {
+/// An error if pre-flight stands against this start and nobody said to start all the same; what is kept, if somebody did.
+pub async fn clear(preflight: &Preflight, start: &Start) -> Result<Option<Anyway>, Response> {
+    let ask = Ask {
+        destinations: start.destinations.clone(),
+        occurrence: start.occurrence.clone(),
+        planned: None,
+    };
     let Some(reason) = &start.anyway else {
-        let cleared = preflight.clear(start.destinations.clone()).await;
-        return cleared.map_err(IntoResponse::into_response);
+        let cleared = preflight.clear(ask).await;
+        return cleared.map(|()| None).map_err(IntoResponse::into_response);
     };
     if reason.trim().is_empty() {
         let title = "the reason for starting anyway is empty: say it in a few words".to_owned();
         return Err(problem(StatusCode::BAD_REQUEST, "bad-request", title));
     }
-    warn!(reason, "started although pre-flight may have problems");
-    Ok(())
+    // Who is in a hurry does not wait for a measurement.
+    Ok(Some(Anyway {
+        reason: reason.trim().to_owned(),
+        problems: preflight.known_problems(ask).await,
+    }))
 }

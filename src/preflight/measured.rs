@@ -2,20 +2,6 @@
 
 use crate::uplink::probe::Reached;
 use std::path::PathBuf;
-use std::time::Instant;
-
-/// A value and when it was measured.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Seen<T> {
-    pub at: Instant,
-    pub value: T,
-}
-
-impl<T> Seen<T> {
-    pub fn new(at: Instant, value: T) -> Self {
-        Seen { at, value }
-    }
-}
 
 /// One way of one destination to one of its ingests.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,26 +40,16 @@ pub enum Spared {
 
 /// What is known of a destination's key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Key {
-    pub destination: String,
-    pub state: KeyState,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum KeyState {
-    /// There is none, for this reason.
+pub enum Key {
+    /// There is none that could be used, for this reason.
     Missing(String),
-    /// As it may be shown; nobody keeps account of its use.
-    Given {
+    Found {
+        /// As it may be shown.
         fingerprint: String,
-    },
-    Unused {
-        fingerprint: String,
-    },
-    /// It has been published with, and when that was, for an operator.
-    Used {
-        fingerprint: String,
-        when: String,
+        /// It serves for one broadcast, whatever the platform.
+        single_use: bool,
+        /// The session that it was used for.
+        used_in: Option<String>,
     },
 }
 

@@ -3,6 +3,7 @@
 use super::measured::{Spared, Wanted, Way};
 use crate::config::{Destination, Mode, Programme, Settings};
 use crate::rtmp::PublisherSettings;
+use crate::secret::Secret;
 use crate::uplink::destination::{CHUNK_SIZE, lane_routes};
 use crate::uplink::lane::Route;
 use crate::uplink::meter::Load;
@@ -97,7 +98,8 @@ fn plan(
                 publisher: PublisherSettings {
                     app: route.1.server.app.clone(),
                     tc_url: route.1.server.tc_url.clone(),
-                    key: destination.key.clone(),
+                    // It is sent only with a publish.
+                    key: Secret::new(""),
                     credentials: destination.credentials.clone(),
                     chunk_size: CHUNK_SIZE,
                 },

@@ -1,8 +1,8 @@
 //! Pre-flight's owner: one measurement at a time, whoever asks. Shell.
 
 use super::judge::{self, Planned, Programme, Source};
-use super::keys::KeyBook;
-use super::measured::{Key, Load, Power, Seen, Temperature, Way};
+use super::keys;
+use super::measured::{Load, Power, Temperature, Way};
 use super::row::{Check, Grade, Report, Row};
 use super::{machine, network};
 use crate::config::{Destination, Settings};
@@ -10,7 +10,6 @@ use crate::doctor::{self, Clock};
 use crate::session::{SessionHandle, SourceStatus, Status};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
@@ -47,6 +46,8 @@ pub struct Ask {
     pub destinations: Vec<String>,
     /// How long the show is to be, if anybody said.
     pub planned: Option<Duration>,
+    /// The occurrence of a show that it is for: keys may be bound to one.
+    pub occurrence: Option<String>,
 }
 
 /// How others ask. Cloning makes another handle.
@@ -57,26 +58,27 @@ pub struct Preflight {
 
 struct Request {
     ask: Ask,
-    /// What was measured before is of no use.
-    not_before: Instant,
-    /// It is about a start: of what runs already, nothing is asked.
-    to_start: bool,
+    purpose: Purpose,
     reply: oneshot::Sender<Result<Report, PreflightError>>,
 }
 
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// What was measured before the request is of no use.
+    Look,
+    /// Of what runs already nothing is asked, and what takes seconds may be a minute old.
+    Start,
+    /// What is known, without a measurement.
+    Known,
+}
+
 /// Starts the service. It ends when every handle is dropped.
-pub fn start(
-    settings: Settings,
-    session: SessionHandle,
-    state: PathBuf,
-    keys: Arc<dyn KeyBook>,
-) -> Preflight {
+pub fn start(settings: Settings, session: SessionHandle, state: PathBuf) -> Preflight {
     let (requests, inbox) = mpsc::channel(16);
     let service = Service {
         settings,
         session,
         state,
-        keys,
         last: None,
     };
     tokio::spawn(service.run(inbox));
@@ -86,18 +88,12 @@ pub fn start(
 impl Preflight {
     /// Measures and judges everything.
     pub async fn report(&self, ask: Ask) -> Result<Report, PreflightError> {
-        self.ask(ask, Instant::now(), false).await
+        self.ask(ask, Purpose::Look).await
     }
 
-    /// An error unless nothing stands against a start. What takes seconds to measure may be a minute old.
-    pub async fn clear(&self, destinations: Vec<String>) -> Result<(), PreflightError> {
-        let now = Instant::now();
-        let ask = Ask {
-            destinations,
-            planned: None,
-        };
-        let not_before = now.checked_sub(STILL_TRUE).unwrap_or(now);
-        let report = self.ask(ask, not_before, true).await?;
+    /// An error unless nothing stands against a start.
+    pub async fn clear(&self, ask: Ask) -> Result<(), PreflightError> {
+        let report = self.ask(ask, Purpose::Start).await?;
         if report.ok {
             Ok(())
         } else {
@@ -105,25 +101,27 @@ impl Preflight {
         }
     }
 
-    async fn ask(
-        &self,
-        ask: Ask,
-        not_before: Instant,
-        to_start: bool,
-    ) -> Result<Report, PreflightError> {
+    /// The problems that are known without measuring anew, in sentences.
+    pub async fn known_problems(&self, ask: Ask) -> Vec<String> {
+        match self.ask(ask, Purpose::Known).await {
+            Ok(report) => report.problems().map(ToString::to_string).collect(),
+            // The start itself will say what is wrong with the request.
+            Err(_) => Vec::new(),
+        }
+    }
+
+    async fn ask(&self, ask: Ask, purpose: Purpose) -> Result<Report, PreflightError> {
         let (reply, answer) = oneshot::channel();
         let request = Request {
             ask,
-            not_before,
-            to_start,
+            purpose,
             reply,
         };
-        let gone = |_| PreflightError::Gone;
         self.requests
             .send(request)
             .await
             .map_err(|_| PreflightError::Gone)?;
-        answer.await.map_err(gone)?
+        answer.await.map_err(|_| PreflightError::Gone)?
     }
 }
 
@@ -131,18 +129,14 @@ struct Service {
     settings: Settings,
     session: SessionHandle,
     state: PathBuf,
-    keys: Arc<dyn KeyBook>,
     last: Option<Measurement>,
 }
 
 /// What takes seconds.
 struct Measurement {
+    at: Instant,
     destinations: BTreeSet<String>,
-    ways: Seen<Vec<Way>>,
-    machine: Seen<Machine>,
-}
-
-struct Machine {
+    ways: Vec<Way>,
     clock: Clock,
     unix_s: u64,
     load: Load,
@@ -160,33 +154,31 @@ impl Service {
     }
 
     async fn answer(&mut self, request: &Request) -> Result<Report, PreflightError> {
-        let Request {
-            ask,
-            not_before,
-            to_start,
-            ..
-        } = request;
-        let chosen = self.chosen(&ask.destinations)?;
+        let chosen = self.chosen(&request.ask.destinations)?;
         let status = self.session.status();
         let runs = |destination: &Destination| {
             let mut running = status.destinations.iter();
-            running.any(|to| to.id == destination.id && to.state != "ended")
+            running.any(|to| to.delivery.id == destination.id && !to.ending)
         };
         let (on_air, idle): (Vec<_>, Vec<_>) = chosen.into_iter().partition(runs);
-        if *to_start && idle.is_empty() {
+        if request.purpose == Purpose::Start && idle.is_empty() {
             return Ok(Report::new(Vec::new()));
         }
         let usable = self.last.take().filter(|last| {
             let covers = idle.iter().all(|to| last.destinations.contains(&to.id));
-            covers && last.machine.at >= *not_before
+            let young = last.at.elapsed() < STILL_TRUE;
+            match request.purpose {
+                Purpose::Look => false,
+                Purpose::Start => covers && young,
+                Purpose::Known => young,
+            }
         });
-        let last = match usable {
-            Some(last) => last,
-            None => self.measure(&idle).await,
+        self.last = match (usable, request.purpose) {
+            (None, Purpose::Look | Purpose::Start) => Some(self.measure(&idle).await),
+            (usable, _) => usable,
         };
-        let report = self.judge(&last, ask.planned, &idle, &on_air).await;
-        self.last = Some(last);
-        Ok(report)
+        let last = self.last.as_ref();
+        Ok(self.judge(last, &request.ask, &idle, &on_air).await)
     }
 
     fn chosen(&self, ids: &[String]) -> Result<Vec<Destination>, PreflightError> {
@@ -205,12 +197,14 @@ impl Service {
 
     async fn measure(&self, destinations: &[Destination]) -> Measurement {
         let status = self.session.status();
-        let busy = status.destinations.iter().filter(|to| to.state != "ended");
+        let busy = status.destinations.iter().map(|to| &to.delivery);
+        let busy = busy.filter(|to| to.state != "ended");
         let on_air: BTreeSet<Option<String>> = busy.map(|to| to.uplink.clone()).collect();
-        let mut session = self.session.clone();
+        let mut statuses = self.session.statuses();
         let engine = async move {
+            let tells = |status: &Status| status.health_age_s.is_some();
             // What is not told by then is a row's business.
-            let _ = tokio::time::timeout(PATIENCE, session.engine_tells()).await;
+            let _ = tokio::time::timeout(PATIENCE, statuses.wait_for(tells)).await;
         };
         let (ways, load, clock, (power, temperature), ()) = tokio::join!(
             network::ways(&self.settings, destinations, &on_air),
@@ -219,83 +213,77 @@ impl Service {
             blocking(|| (machine::power(), machine::temperature())),
             engine,
         );
-        let now = Instant::now();
         let ids = destinations.iter().map(|to| to.id.clone());
         Measurement {
+            at: Instant::now(),
             destinations: ids.collect(),
-            ways: Seen::new(now, ways),
-            machine: Seen::new(
-                now,
-                Machine {
-                    clock,
-                    unix_s: doctor::unix_s(),
-                    load,
-                    power,
-                    temperature,
-                },
-            ),
+            ways,
+            clock,
+            unix_s: doctor::unix_s(),
+            load,
+            power,
+            temperature,
         }
     }
 
     /// Everything else is looked at now.
     async fn judge(
         &self,
-        last: &Measurement,
-        planned: Option<Duration>,
+        last: Option<&Measurement>,
+        ask: &Ask,
         idle: &[Destination],
         on_air: &[Destination],
     ) -> Report {
-        let (settings, state) = (self.settings.clone(), self.state.clone());
-        let disks = blocking(move || machine::disks(&settings, &state)).await;
-        let now = Instant::now();
-        let programme = programme(&self.session.status(), &self.settings);
-        let key = |destination: &Destination| Key {
-            destination: destination.id.clone(),
-            state: self.keys.look_up(destination),
-        };
-        let keys: Vec<Key> = idle.iter().map(key).collect();
-        let wanted = |way: &&Way| idle.iter().any(|to| to.id == way.destination);
-        let ways = Seen::new(
-            last.ways.at,
-            last.ways.value.iter().filter(wanted).cloned().collect(),
-        );
-        let planned = match planned {
-            Some(planned) => Planned::Told(planned),
-            None => Planned::longest(if idle.is_empty() { on_air } else { idle }),
-        };
-        let machine = &last.machine.value;
-        let age_s = now.duration_since(last.machine.at).as_secs_f64();
         let made = &self.settings.programme;
         let mut rows = Vec::new();
         for destination in idle {
             rows.extend(judge::settings(made, destination));
         }
-        rows.extend(judge::keys(&keys, idle));
+        for destination in idle {
+            let occurrence = ask.occurrence.as_deref();
+            let key = keys::look_up(self.session.keyring(), destination, occurrence).await;
+            rows.push(judge::key(&key, destination));
+        }
         rows.extend(on_air.iter().map(|destination| {
-            Row::new(
-                Check::Ingest,
-                &destination.id,
-                Grade::Ok,
-                "it is on air",
-                "",
-            )
+            let subject = &destination.id;
+            Row::new(Check::Ingest, subject, Grade::Ok, "it is on air", "")
         }));
-        rows.extend(judge::ingests(&ways, now));
-        rows.extend(judge::uplinks(&ways, now));
+        if let Some(last) = last {
+            let wanted = |way: &&Way| idle.iter().any(|to| to.id == way.destination);
+            let ways: Vec<Way> = last.ways.iter().filter(wanted).cloned().collect();
+            let seen = judge::ingests(&ways)
+                .into_iter()
+                .chain(judge::uplinks(&ways));
+            rows.extend(last.aged(seen));
+        }
+        let programme = programme(&self.session.status(), &self.settings);
         rows.extend(judge::pictures(&programme));
         rows.push(judge::sound(&programme));
-        rows.extend(judge::disks(
-            &disks,
-            &self.settings.recordings,
-            made,
-            planned,
-        ));
-        rows.push(judge::clock(&machine.clock, machine.unix_s).aged(age_s));
-        rows.push(judge::load(&machine.load).aged(age_s));
-        rows.extend(judge::power(&machine.power).map(|row| row.aged(age_s)));
-        let temperature = judge::temperature(machine.temperature.as_ref());
-        rows.extend(temperature.map(|row| row.aged(age_s)));
+        let planned = match ask.planned {
+            Some(planned) => Planned::Told(planned),
+            None => Planned::longest(if idle.is_empty() { on_air } else { idle }),
+        };
+        let (settings, state) = (self.settings.clone(), self.state.clone());
+        let disks = blocking(move || machine::disks(&settings, &state)).await;
+        let recordings = &self.settings.recordings;
+        rows.extend(judge::disks(&disks, recordings, made, planned));
+        if let Some(last) = last {
+            let seen = [
+                Some(judge::clock(&last.clock, last.unix_s)),
+                Some(judge::load(&last.load)),
+                judge::power(&last.power),
+                judge::temperature(last.temperature.as_ref()),
+            ];
+            rows.extend(last.aged(seen.into_iter().flatten()));
+        }
         Report::new(rows)
+    }
+}
+
+impl Measurement {
+    fn aged(&self, rows: impl Iterator<Item = Row>) -> impl Iterator<Item = Row> {
+        let age_s = self.at.elapsed().as_secs_f64();
+        rows.map(move |row| row.aged(age_s))
     }
 }
 

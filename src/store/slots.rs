@@ -14,16 +14,19 @@ const KEY_MAX: usize = 4_096;
 pub enum SlotError {
     #[error("a slot's name has letters, digits, - and _, at most {NAME_MAX} of them")]
     BadName,
-    #[error("there is no key in slot {0:?}: save one with `regia key set {0}`")]
-    Empty(String),
+    // Without the name, which may be a key that was pasted there.
+    #[error(
+        "there is no key in that slot: `regia key set` saves one, `regia key list` shows what there is"
+    )]
+    Empty,
     #[error("the key is empty: copy it again from the platform")]
     EmptyKey,
     #[error(
         "the key has white space or a control character inside, or is too long: copy it again from the platform"
     )]
     BadKey,
-    #[error("the key in slot {slot:?} can't be used: {error}")]
-    Vault { slot: String, error: VaultError },
+    #[error("the key in that slot can't be used: {0}")]
+    Vault(VaultError),
     #[error(transparent)]
     Master(VaultError),
     #[error(transparent)]
@@ -145,7 +148,7 @@ impl Store {
         self.slot(name)
             .await?
             .map(|(info, _)| info)
-            .ok_or_else(|| SlotError::Empty(name.to_owned()))
+            .ok_or_else(|| SlotError::Empty)
     }
 
     pub async fn slots(&self) -> Result<Vec<SlotInfo>, StoreError> {
@@ -161,13 +164,8 @@ impl Store {
     /// The slot with its key, to publish with.
     pub async fn open_slot(&self, vault: &Vault, name: &str) -> Result<Slot, SlotError> {
         let found = self.slot(name).await?;
-        let (info, sealed) = found.ok_or_else(|| SlotError::Empty(name.to_owned()))?;
-        let key = vault
-            .unseal(name, &sealed)
-            .map_err(|error| SlotError::Vault {
-                slot: name.to_owned(),
-                error,
-            })?;
+        let (info, sealed) = found.ok_or_else(|| SlotError::Empty)?;
+        let key = vault.unseal(name, &sealed).map_err(SlotError::Vault)?;
         Ok(Slot { info, key })
     }
 
@@ -230,7 +228,7 @@ mod tests {
                 .await
                 .unwrap_err()
                 .to_string(),
-            "there is no key in slot \"main\": save one with `regia key set main`"
+            "there is no key in that slot: `regia key set` saves one, `regia key list` shows what there is"
         );
         // The key, put into another slot, is still the one that was used.
         let again = store

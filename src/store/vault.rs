@@ -99,6 +99,14 @@ impl Vault {
         Ok(Vault::from_master(&master, random))
     }
 
+    /// One that no other process knows: what it seals and marks is of use to this one alone.
+    pub fn passing() -> Result<Self, VaultError> {
+        let random = SystemRandom::new();
+        let mut master = [0; MASTER_LEN];
+        random.fill(&mut master).map_err(|_| VaultError::NoRandom)?;
+        Ok(Vault::from_master(&master, random))
+    }
+
     fn from_master(master: &[u8], random: SystemRandom) -> Self {
         let root = Salt::new(HKDF_SHA256, b"regia state 1").extract(master);
         let seal = UnboundKey::from(expand(&root, &[b"stream keys"], &CHACHA20_POLY1305));

@@ -90,6 +90,8 @@ pub struct LaneStatus {
     pub round_trip: Option<Duration>,
     /// Age of the oldest unit that is not acknowledged, beyond the delay.
     pub hold_used: Duration,
+    /// Programme time acknowledged since the first publish, less what was shed.
+    pub delivered: Duration,
     pub shed: Shed,
     pub replayed: Duration,
     /// Publishes after the first.
@@ -165,6 +167,8 @@ struct Lane {
     ends_at: MediaTime,
     ended: bool,
     published: u32,
+    /// Decode time of the first unit of the first publish.
+    began: Option<MediaTime>,
     status: LaneStatus,
     sender: Arc<watch::Sender<LaneStatus>>,
     /// What the publish that is under way would repeat.
@@ -210,6 +214,7 @@ impl Lane {
             ends_at: MediaTime::ZERO,
             ended: false,
             published: 0,
+            began: None,
             status: LaneStatus {
                 video_kbps: setup.steer.as_ref().map(Steer::current),
                 ..LaneStatus::default()
@@ -301,6 +306,9 @@ impl Lane {
             Timeline::Restart => (begins, 0),
         };
         self.attempt = begin.repeated;
+        if self.published == 0 {
+            self.began = begin.from.peek().map(|entry| entry.unit.dts);
+        }
         let Some(handle) = self.connections.get_mut(&id) else {
             return;
         };
@@ -616,6 +624,9 @@ impl Lane {
         } else {
             self.status.round_trip = None;
             self.status.bitrate_kbps = 0;
+        }
+        if let (Some(began), Some(reached)) = (self.began, self.position.acknowledged()) {
+            self.status.delivered = reached.since(began).saturating_sub(self.status.shed.time);
         }
         self.log_shed();
         self.sender.send_replace(self.status.clone());

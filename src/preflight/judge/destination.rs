@@ -1,9 +1,9 @@
 //! The settings of each destination against its platform's rules, and its key. Pure.
 
-use super::super::measured::{Key, KeyState};
+use super::super::measured::Key;
 use super::super::row::{Check, Grade, Row};
-use crate::config::{Destination, Mode, Programme};
-use crate::platform::{self, Broadcast, Confidence, KeyNature};
+use crate::config::{Destination, Mode, Programme, StreamKey};
+use crate::platform::{self, Broadcast, KeyNature};
 
 /// What the platform's rules look at.
 pub fn broadcast(programme: &Programme, destination: &Destination) -> Broadcast {
@@ -28,11 +28,8 @@ pub fn settings(programme: &Programme, destination: &Destination) -> Vec<Row> {
     let row = |grade, found: String, advice: String| {
         Row::new(Check::Settings, &destination.id, grade, found, advice)
     };
-    let Some(rules) = platform::rules(&destination.platform) else {
-        let found = format!("no rules are known for {}", destination.platform);
-        return vec![row(Grade::Warning, found, String::new())];
-    };
-    let findings = platform::check(rules, &broadcast(programme, destination));
+    let rules = destination.rules();
+    let findings = platform::check(&rules, &broadcast(programme, destination));
     if findings.is_empty() {
         let video = &programme.video;
         let found = format!(
@@ -57,46 +54,47 @@ pub fn settings(programme: &Programme, destination: &Destination) -> Vec<Row> {
     rows.collect()
 }
 
-/// One row for each destination's key.
-pub fn keys(keys: &[Key], destinations: &[Destination]) -> Vec<Row> {
-    let row_of = |destination: &Destination| {
-        let key = keys.iter().find(|key| key.destination == destination.id)?;
-        Some(key_row(&key.state, destination))
-    };
-    destinations.iter().filter_map(row_of).collect()
-}
-
-fn key_row(state: &KeyState, destination: &Destination) -> Row {
+/// A key must be there, and one that serves for one broadcast must not have served.
+pub fn key(key: &Key, destination: &Destination) -> Row {
     let row = |grade, found: String, advice: String| {
         Row::new(Check::Key, &destination.id, grade, found, advice)
     };
-    let rules = platform::rules(&destination.platform);
-    match state {
-        KeyState::Missing(why) => {
+    let (fingerprint, single_use, used_in) = match key {
+        Key::Missing(why) => {
             let (found, advice) = super::split_advice(why);
-            row(Grade::Problem, found.to_owned(), advice.to_owned())
+            return row(Grade::Problem, found.to_owned(), advice.to_owned());
         }
-        KeyState::Given { fingerprint } => row(Grade::Ok, fingerprint.clone(), String::new()),
-        KeyState::Unused { fingerprint } => {
-            let found = format!("{fingerprint}, not used yet");
-            row(Grade::Ok, found, String::new())
-        }
-        KeyState::Used { fingerprint, when } => {
-            let found = format!("{fingerprint}, used {when}");
-            let single = rules.filter(|rules| rules.key.value == KeyNature::SingleEvent);
-            let Some(rules) = single else {
-                return row(Grade::Ok, found, String::new());
-            };
-            let found = format!("{found}; a key of {} is for one event only", rules.name);
-            let advice = format!("make the new event on {} and save its key", rules.name);
-            // Where nobody could be named for the rule, an operator may know better.
-            let grade = match rules.key.confidence {
-                Confidence::Unknown => Grade::Warning,
-                _ => Grade::Problem,
-            };
-            row(grade, found, advice)
-        }
-    }
+        Key::Found {
+            fingerprint,
+            single_use,
+            used_in,
+        } => (fingerprint.clone(), *single_use, used_in),
+    };
+    let rules = destination.rules();
+    let single_event = rules.key.value == KeyNature::SingleEvent;
+    let Some(session) = used_in.as_ref().filter(|_| single_use || single_event) else {
+        return row(Grade::Ok, fingerprint, String::new());
+    };
+    let why = if single_use {
+        "and it serves once".to_owned()
+    } else {
+        format!("and a key of {} is for one event", rules.name)
+    };
+    // What says so at its end need not say so twice.
+    let used = if fingerprint.contains(session.as_str()) {
+        String::new()
+    } else {
+        format!(", used for {session}")
+    };
+    let advice = match &destination.key {
+        StreamKey::Slot(slot) => format!("save the new event's key: regia key set {slot}"),
+        StreamKey::Given(_) => "put the new event's key in its place".to_owned(),
+    };
+    row(
+        Grade::Problem,
+        format!("{fingerprint}{used}, {why}"),
+        advice,
+    )
 }
 
 #[cfg(test)]
@@ -133,37 +131,32 @@ mod tests {
 
     #[test]
     fn a_key_is_missing_new_or_used() {
-        let row = |platform, state| {
+        let row = |platform, seen: Key| {
             let config = config(platform, 5_000);
-            let key = Key {
-                destination: "out".into(),
-                state,
-            };
-            said(&keys(&[key], &config.destinations)).remove(0)
+            said(&[key(&seen, &config.destinations[0])]).remove(0)
         };
-        let used = || KeyState::Used {
+        let found = |single_use, used_in: Option<&str>| Key::Found {
             fingerprint: "ends …x7Qd".into(),
-            when: "on 3 March at 19:30".into(),
+            single_use,
+            used_in: used_in.map(str::to_owned),
         };
         assert_eq!(
-            row("linkedin", KeyState::Missing("no key; save one".into())),
+            row("linkedin", Key::Missing("no key; save one".into())),
             "problem key out: no key → save one"
         );
-        let unused = KeyState::Unused {
-            fingerprint: "ends …x7Qd".into(),
-        };
         assert_eq!(
-            row("linkedin", unused),
-            "ok key out: ends …x7Qd, not used yet"
+            row("linkedin", found(false, None)),
+            "ok key out: ends …x7Qd"
+        );
+        let used = Some("20260303-193000");
+        assert_eq!(
+            row("linkedin", found(false, used)),
+            "problem key out: ends …x7Qd, used for 20260303-193000, and a key of LinkedIn is for one event → put the new event's key in its place"
         );
         assert_eq!(
-            row("linkedin", used()),
-            "problem key out: ends …x7Qd, used on 3 March at 19:30; a key of LinkedIn is for one event only → make the new event on LinkedIn and save its key"
+            row("youtube", found(true, used)),
+            "problem key out: ends …x7Qd, used for 20260303-193000, and it serves once → put the new event's key in its place"
         );
-        assert!(row("vimeo", used()).starts_with("warning"));
-        assert_eq!(
-            row("youtube", used()),
-            "ok key out: ends …x7Qd, used on 3 March at 19:30"
-        );
+        assert_eq!(row("youtube", found(false, used)), "ok key out: ends …x7Qd");
     }
 }

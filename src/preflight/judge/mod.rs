@@ -5,7 +5,7 @@ mod machine;
 mod programme;
 mod way;
 
-pub use destination::{broadcast, keys, settings};
+pub use destination::{broadcast, key, settings};
 pub use machine::{Planned, clock, disks, load, power, temperature};
 pub use programme::{Programme, Source, pictures, sound};
 pub use way::{ingests, uplinks};

@@ -1,10 +1,9 @@
 //! Ingests and uplinks: can each be reached, and is each way wide enough? Pure.
 
-use super::super::measured::{Seen, Spared, Way};
+use super::super::measured::{Spared, Way};
 use super::super::row::{Check, Grade, Row};
 use super::{rate, split_advice};
 use crate::uplink::probe::{Carried, Reached};
-use std::time::Instant;
 
 /// With less than this much room over the programme, what piled up in an outage can't be caught up with.
 const ROOM: f64 = 1.2;
@@ -12,17 +11,16 @@ const ROOM: f64 = 1.2;
 const ALL_OF_IT: f64 = 0.95;
 
 /// One row for each way to each ingest. One that fails is a problem when its destination has no other that works.
-pub fn ingests(ways: &Seen<Vec<Way>>, now: Instant) -> Vec<Row> {
-    let age = age_s(ways, now);
+pub fn ingests(ways: &[Way]) -> Vec<Row> {
     let row_of = |way: &Way| {
         let row = |grade, found: String, advice: String| {
-            Row::new(Check::Ingest, subject(way), grade, found, advice).aged(age)
+            Row::new(Check::Ingest, subject(way), grade, found, advice)
         };
         match &way.result {
             Ok(reached) => row(Grade::Ok, reached_text(reached), String::new()),
             Err(error) => {
                 let (found, advice) = split_advice(error);
-                let others = ways.value.iter();
+                let others = ways.iter();
                 let works =
                     |other: &&Way| other.destination == way.destination && other.result.is_ok();
                 match others.filter(works).min_by_key(|other| !other.preferred) {
@@ -36,7 +34,7 @@ pub fn ingests(ways: &Seen<Vec<Way>>, now: Instant) -> Vec<Row> {
             }
         }
     };
-    ways.value.iter().map(row_of).collect()
+    ways.iter().map(row_of).collect()
 }
 
 fn subject(way: &Way) -> String {
@@ -66,17 +64,16 @@ fn reached_text(reached: &Reached) -> String {
 }
 
 /// One row for each uplink that a broadcast may use: what it carries in all against what is needed.
-pub fn uplinks(ways: &Seen<Vec<Way>>, now: Instant) -> Vec<Row> {
+pub fn uplinks(ways: &[Way]) -> Vec<Row> {
     let mut ids: Vec<&Option<String>> = Vec::new();
-    for way in &ways.value {
+    for way in ways {
         if !ids.contains(&&way.uplink) {
             ids.push(&way.uplink);
         }
     }
-    let age = age_s(ways, now);
     let row_of = |id: &Option<String>| {
-        let own: Vec<&Way> = ways.value.iter().filter(|way| way.uplink == *id).collect();
-        Some(uplink(id.as_deref(), &own)?.aged(age))
+        let own: Vec<&Way> = ways.iter().filter(|way| way.uplink == *id).collect();
+        Some(uplink(id.as_deref(), &own)?)
     };
     ids.into_iter().filter_map(row_of).collect()
 }
@@ -148,10 +145,6 @@ fn uplink(id: Option<&str>, ways: &[&Way]) -> Option<Row> {
     Some(row(grade, format!("{found}{means}"), &advice))
 }
 
-fn age_s(ways: &Seen<Vec<Way>>, now: Instant) -> f64 {
-    now.duration_since(ways.at).as_secs_f64()
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::super::measured::Wanted;
@@ -192,11 +185,8 @@ mod tests {
         }))
     }
 
-    fn rows(ways: Vec<Way>, of: fn(&Seen<Vec<Way>>, Instant) -> Vec<Row>) -> Vec<String> {
-        let now = Instant::now();
-        let rows = of(&Seen::new(now, ways), now + Duration::from_secs(2));
-        assert!(rows.iter().all(|row| row.age_s == 2.0));
-        said(&rows)
+    fn rows(ways: Vec<Way>, of: fn(&[Way]) -> Vec<Row>) -> Vec<String> {
+        said(&of(&ways))
     }
 
     #[test]

@@ -1,36 +1,55 @@
 //! The session's owner: one task that holds the engine, the window and the destinations, and takes requests through a
 //! channel. Shell.
 //!
-//! `handle` is how others act on it, `programme` what comes in from the engine, `broadcast` what goes out, `status` what is shown.
+//! `handle` is how others act on it and `requests` what becomes of that; `programme` is what comes in from the engine, `broadcast`
+//! and `recordings` what goes out, as the pure `control` decides; `memory` is what is written down, `status` what is shown.
 
 mod broadcast;
 mod handle;
+mod memory;
 mod programme;
+mod recordings;
+mod requests;
 mod status;
+mod terms;
 
-pub use handle::{SessionError, SessionHandle};
-pub use status::{SourceStatus, Status};
+pub use handle::{Anyway, SessionError, SessionHandle, StartAsk, StopAsk};
+pub use status::{DestinationView, SourceStatus, Status};
 
+use super::air::Air;
+use super::clock::{self, Clock};
+use super::control::{Control, RunId};
+use super::event::Totals;
+use super::journal::Journal;
+use super::keys::{Keyring, Memory, Secrets};
 use super::overload::Overload;
 use super::timeline::Timeline;
 use crate::bridge::report::{Alarm, Levels};
 use crate::bridge::supervisor::{self, EngineHandle, EngineOutput, SupervisorSettings};
-use crate::config::{Destination, EngineSpec, Settings};
+use crate::config::{EngineSpec, Settings};
 use crate::media::StreamConfig;
+use crate::store::{SessionRow, Store, Vault};
 use crate::uplink::carrier::{Carriers, watch_carriers};
 use crate::window::FeedWriter;
 use broadcast::Session;
 use handle::Request;
+use memory::Found;
+use recordings::Recordings;
+use requests::Answers;
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
-use tracing::info;
+use tokio::time::sleep_until;
+use tracing::{error, info};
 
 const TICK: Duration = Duration::from_millis(250);
 
-/// Starts the engine and the session's actor. Both end when every handle is dropped.
-pub async fn start(settings: Settings) -> std::io::Result<SessionHandle> {
+/// Starts the engine and the session's actor, and goes on with what was on air when the process before this one ended. Both end
+/// when every handle is dropped. Without a memory nothing outlives the process.
+pub async fn start(settings: Settings, memory: Option<Memory>) -> io::Result<SessionHandle> {
+    let settings = Arc::new(settings);
     let spec = EngineSpec {
         programme: settings.programme.clone(),
         sources: settings.sources.clone(),
@@ -43,55 +62,145 @@ pub async fn start(settings: Settings) -> std::io::Result<SessionHandle> {
         .collect();
     let carriers = watch_carriers(interfaces).await?;
     let (output, engine_output) = mpsc::channel(256);
+    // First of all: it takes the longest.
     let engine = supervisor::start(SupervisorSettings::new(spec)?, output);
+    let (store, vault, mut notices) = match memory {
+        Some(memory) => (Some(memory.store), memory.vault, memory.notices),
+        None => {
+            let vault = Vault::passing().map_err(io::Error::other)?;
+            (None, vault, Vec::new())
+        }
+    };
+    let keyring = Keyring::new(store.clone(), vault);
+    let found = match &store {
+        Some(store) => Found::look(&keyring, store, &settings).await,
+        None => Ok(None),
+    };
+    let found = found.unwrap_or_else(|notice| {
+        notices.push(notice);
+        None
+    });
     let (requests, inbox) = mpsc::channel(16);
-    let actor = Actor::new(settings, engine, carriers);
-    let (sender, status) = watch::channel(actor.status(Instant::now()));
+    let mut actor = Actor::new(Arc::clone(&settings), engine, carriers, store.clone());
+    actor.notices = notices;
+    if let Some(found) = found {
+        actor.resume(found);
+        actor.carry_out(Instant::now());
+    }
+    memory::tell_notices(&actor.notices);
+    let entries = actor.journal.listen();
+    let (sender, status) = watch::channel(actor.status(Instant::now(), clock::moment()));
     tokio::spawn(actor.run(inbox, engine_output, sender));
-    Ok(SessionHandle { requests, status })
+    Ok(SessionHandle {
+        requests,
+        status,
+        settings,
+        keyring,
+        store,
+        entries,
+    })
 }
 
 struct Actor {
-    settings: Settings,
+    settings: Arc<Settings>,
+    control: Control,
+    /// The keys that runs publish with, and those of the sessions after.
+    secrets: Secrets,
+    clock: Clock,
+    store: Option<Store>,
+    journal: Journal,
+
     engine: EngineHandle,
-    writer: FeedWriter,
-    timeline: Timeline,
-    config: Option<Arc<StreamConfig>>,
-    carriers: watch::Receiver<Carriers>,
-    encoder: Option<String>,
+    /// The engine has given units, and none has been missed since.
+    engine_gives: bool,
+    engine_lost: Option<Instant>,
     engine_runs: u64,
     engine_pid: Option<u32>,
-    sources: BTreeMap<String, SourceStatus>,
+    encoder: Option<String>,
     alarms: BTreeSet<Alarm>,
     /// When the running engine last told how its sources do.
     health_at: Option<Instant>,
     levels: Option<Levels>,
-    /// Asked for and waiting for the first keyframe.
-    pending: Vec<Destination>,
-    session: Option<Session>,
     video_kbps: u32,
     overload: Overload,
+    sources: BTreeMap<String, SourceStatus>,
+
+    timeline: Timeline,
+    config: Option<Arc<StreamConfig>>,
+    /// As it is made: recordings read this.
+    programme: FeedWriter,
+    air: Air,
+    /// As it goes out: destinations read this.
+    on_air: FeedWriter,
+    /// A dump was asked for, and its slate is out.
+    dumping: bool,
+    covered: bool,
+
+    carriers: watch::Receiver<Carriers>,
+    session: Option<Session>,
+    /// Recordings of sessions that are over, until the last of them is on the disk.
+    closing: Vec<Recordings>,
+    ended_at: Option<Instant>,
+    /// What the operator should know, until the next start.
+    notices: Vec<String>,
+    answers: Answers,
+    last_id: i64,
+    last_elapsed: Duration,
+    sampled: Option<Instant>,
+    /// The session's row as it was last written.
+    row: Option<SessionRow>,
+    /// Of runs that go on, from the processes before.
+    totals_before: BTreeMap<RunId, Totals>,
 }
 
 impl Actor {
-    fn new(settings: Settings, engine: EngineHandle, carriers: watch::Receiver<Carriers>) -> Self {
+    fn new(
+        settings: Arc<Settings>,
+        engine: EngineHandle,
+        carriers: watch::Receiver<Carriers>,
+        store: Option<Store>,
+    ) -> Self {
+        let terms = terms::of(&settings);
+        let limited = terms.iter().any(|terms| terms.limits.limit.is_some());
+        if limited || !settings.window.delay.is_zero() {
+            engine.want_slate();
+        }
         Actor {
-            writer: FeedWriter::default(),
-            timeline: Timeline::new(settings.programme.fps, settings.programme.audio.sample_rate),
-            config: None,
-            carriers,
-            encoder: None,
+            control: Control::new(terms),
+            secrets: Secrets::new(),
+            clock: Clock::new(),
+            journal: Journal::new(store.clone()),
+            store,
+            engine,
+            engine_gives: false,
+            engine_lost: None,
             engine_runs: 0,
             engine_pid: None,
-            sources: BTreeMap::new(),
+            encoder: None,
             alarms: BTreeSet::new(),
             health_at: None,
             levels: None,
-            pending: Vec::new(),
-            session: None,
-            overload: Overload::default(),
             video_kbps: settings.programme.video.bitrate_kbps,
-            engine,
+            overload: Overload::default(),
+            sources: BTreeMap::new(),
+            timeline: Timeline::new(settings.programme.fps, settings.programme.audio.sample_rate),
+            config: None,
+            programme: FeedWriter::default(),
+            air: Air::new(settings.window.delay),
+            on_air: FeedWriter::default(),
+            dumping: false,
+            covered: false,
+            carriers,
+            session: None,
+            closing: Vec::new(),
+            ended_at: None,
+            notices: Vec::new(),
+            answers: Answers::default(),
+            last_id: 0,
+            last_elapsed: Duration::ZERO,
+            sampled: None,
+            row: None,
+            totals_before: BTreeMap::new(),
             settings,
         }
     }
@@ -104,53 +213,50 @@ impl Actor {
     ) {
         let mut tick = tokio::time::interval(TICK);
         loop {
+            let due = self.air.poll_timeout();
             tokio::select! {
                 Some(output) = engine.recv() => self.take(Instant::now(), output),
                 request = requests.recv() => match request {
                     Some(request) => self.answer(request, &status),
                     None => break,
                 },
+                () = sleep_until(due.unwrap_or_else(Instant::now).into()), if due.is_some() => {
+                    self.air_what_is_due(Instant::now());
+                }
                 _ = tick.tick() => {
                     self.tick(Instant::now());
                     self.publish(&status);
                 }
             }
-            self.begin_pending(Instant::now());
-            self.carry_out_stops(Instant::now());
+            self.carry_out(Instant::now());
         }
         self.engine.stop();
     }
 
+    fn tick(&mut self, now: Instant) {
+        let moment = clock::moment();
+        if self.control.session().is_some() {
+            self.last_elapsed = self.control.elapsed(moment);
+        }
+        self.tend_session(now);
+        self.control.tick(moment);
+        self.carry_out(now);
+        self.tend_programme(now);
+        self.sample(now);
+    }
+
     fn publish(&self, status: &watch::Sender<Status>) {
-        let new = self.status(Instant::now());
+        let new = self.status(Instant::now(), clock::moment());
         let state = new.state;
         let old = status.send_replace(new);
         if old.state != state {
             info!("{} → {state}", old.state);
+            if !old.state.may_become(state) {
+                error!(
+                    "a fault of ours: {} may not become {state}; please report it",
+                    old.state
+                );
+            }
         }
-    }
-
-    /// The status is renewed before the answer: whoever asked looks at it next.
-    fn answer(&mut self, request: Request, status: &watch::Sender<Status>) {
-        let (result, reply) = match request {
-            Request::Start {
-                destinations,
-                reply,
-            } => (self.ask_start(&destinations), reply),
-            Request::Stop {
-                destinations,
-                reply,
-            } => (self.stop(&destinations), reply),
-        };
-        self.begin_pending(Instant::now());
-        self.carry_out_stops(Instant::now());
-        self.publish(status);
-        // Whoever asked may have gone.
-        let _ = reply.send(result);
-    }
-
-    fn tick(&mut self, now: Instant) {
-        self.tend_session();
-        self.tend_programme(now);
     }
 }

@@ -5,6 +5,7 @@ use super::status::SourceStatus;
 use crate::bridge::protocol::{EngineEvent, SourceState, Up};
 use crate::bridge::report::Alarm;
 use crate::bridge::supervisor::EngineOutput;
+use crate::session::event::{Event, Who};
 use std::sync::Arc;
 use std::time::Instant;
 use tracing::{error, info, warn};
@@ -17,20 +18,29 @@ impl Actor {
                 self.engine_runs = run;
                 self.engine_pid = pid;
             }
-            EngineOutput::Ended { .. } => {
+            EngineOutput::Ended { run, text } => {
                 self.engine_pid = None;
                 self.alarms.clear();
                 self.health_at = None;
                 self.levels = None;
+                if std::mem::take(&mut self.engine_gives) {
+                    self.engine_lost = Some(now);
+                    self.log(Who::Regia, Event::EngineDied { run, reason: text });
+                }
             }
-            EngineOutput::Message { up, .. } => match up {
+            EngineOutput::Message { run, up } => match up {
                 Up::Hello { .. } => {}
                 Up::Config(config) => self.config = Some(Arc::new(config)),
                 Up::Unit(unit) => {
                     if let (Some(config), Some(unit)) = (&self.config, self.timeline.map(unit)) {
-                        self.writer.push(now, unit, Arc::clone(config));
+                        let config = Arc::clone(config);
+                        self.programme.push(now, unit.clone(), Arc::clone(&config));
+                        self.air.push(now, unit, config);
+                        self.air_what_is_due(now);
+                        self.engine_is_back(now, run);
                     }
                 }
+                Up::Slate(clip) => self.air.set_clip(clip),
                 Up::Event(event) => {
                     if matches!(event, EngineEvent::Health { .. }) {
                         self.health_at = Some(now);
@@ -38,6 +48,28 @@ impl Actor {
                     self.note(event);
                 }
             },
+        }
+    }
+
+    fn engine_is_back(&mut self, now: Instant, run: u64) {
+        self.engine_gives = true;
+        if let Some(lost) = self.engine_lost.take() {
+            let gap_s = now.duration_since(lost).as_secs_f64();
+            self.log(Who::Regia, Event::EngineBack { run, gap_s });
+        }
+    }
+
+    /// Lets out what the delay has held long enough. A stop takes effect between two units, at the one it named.
+    pub(super) fn air_what_is_due(&mut self, now: Instant) {
+        while let Some(aired) = self.air.poll(now) {
+            self.on_air.push(now, aired.unit, aired.config);
+            self.carry_out_stops(now);
+        }
+        if self.dumping && self.air.is_covered() {
+            self.covered = true;
+        } else if self.covered && !self.air.is_covered() {
+            (self.dumping, self.covered) = (false, false);
+            self.log(Who::Regia, Event::DumpOver);
         }
     }
 
@@ -65,6 +97,24 @@ impl Actor {
                     }
                     SourceState::Live if detail.is_empty() => info!(source = %id, "source live"),
                     SourceState::Live => info!(source = %id, %detail, "source live"),
+                    SourceState::Starting => {}
+                }
+                let (source, detail_of) = (id.clone(), detail.clone());
+                match state {
+                    SourceState::Lost => self.log(
+                        Who::Regia,
+                        Event::SourceLost {
+                            source,
+                            detail: detail_of,
+                        },
+                    ),
+                    SourceState::Live => self.log(
+                        Who::Regia,
+                        Event::SourceLive {
+                            source,
+                            detail: detail_of,
+                        },
+                    ),
                     SourceState::Starting => {}
                 }
                 let health = self.sources.remove(&id).and_then(|old| old.health);
@@ -105,12 +155,13 @@ impl Actor {
                 frames,
                 "this machine is too slow for the programme: frames were left out; lower fps, the size or preset"
             );
+            self.log(Who::Regia, Event::FramesLeftOut { frames });
         }
         let wanted = self
             .session
             .iter()
             .flat_map(|session| &session.running)
-            .filter_map(|running| running.destination.video_kbps())
+            .filter_map(|running| running.task.as_ref()?.video_kbps())
             .min()
             .unwrap_or(self.settings.programme.video.bitrate_kbps);
         if wanted != self.video_kbps {
@@ -118,6 +169,14 @@ impl Actor {
                 from_kbps = self.video_kbps,
                 to_kbps = wanted,
                 "bitrate follows the narrowest uplink that steers"
+            );
+            self.log(
+                Who::Regia,
+                Event::Bitrate {
+                    kbps: wanted,
+                    from_kbps: self.video_kbps,
+                    reason: "the narrowest uplink that steers".to_owned(),
+                },
             );
             self.video_kbps = wanted;
             self.engine.set_bitrate(wanted);
