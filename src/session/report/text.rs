@@ -103,18 +103,20 @@ pub fn summary(report: &Report) -> String {
     for to in &report.destinations {
         let totals = &to.totals;
         line(format!(
-            "destination {}: {}; delivered {}, lost {}, replayed {}, undelivered {}, {} reconnects",
+            "destination {}: {}; delivered {}, lost {}, replayed {}, undelivered {}, {} reconnect{}",
             to.id,
             end(to.end),
             span(totals.delivered_s),
             span(totals.shed_s),
             span(totals.replayed_s),
             span(totals.undelivered_s),
-            totals.reconnects
+            totals.reconnects,
+            if totals.reconnects == 1 { "" } else { "s" }
         ));
         for outage in &to.outages {
             let way = match (outage.from.as_str(), outage.to.as_str()) {
                 ("", _) | (_, "") => String::new(),
+                (from, to) if from == to => format!(", {to} again"),
                 (from, to) => format!(", {from} → {to}"),
             };
             line(format!(
