@@ -6,7 +6,7 @@ use super::overload::Overload;
 use super::timeline::Timeline;
 use crate::bridge::protocol::{EngineEvent, SourceState, Up};
 use crate::bridge::supervisor::{self, EngineHandle, EngineOutput, SupervisorSettings};
-use crate::config::{Destination, EngineSpec, Recording, Settings};
+use crate::config::{Destination, EngineSpec, Recording, Settings, Tune};
 use crate::media::{StreamConfig, Track};
 use crate::recording;
 use crate::uplink::carrier::{Carriers, watch_carriers};
@@ -211,7 +211,7 @@ enum Stop {
 impl Actor {
     fn new(settings: Settings, engine: EngineHandle, carriers: watch::Receiver<Carriers>) -> Self {
         Actor {
-            writer: FeedWriter::default(),
+            writer: FeedWriter::gathering(gather(settings.programme.video.tune)),
             timeline: Timeline::new(settings.programme.fps, settings.programme.audio.sample_rate),
             config: None,
             carriers,
@@ -579,6 +579,15 @@ impl Actor {
             sources: self.sources.values().cloned().collect(),
             destinations,
         }
+    }
+}
+
+/// How long units are gathered before the destinations are woken for them: about two frames, beside half a second that the encoder
+/// takes with lookahead; not at all where latency was asked for.
+fn gather(tune: Tune) -> Duration {
+    match tune {
+        Tune::Quality => Duration::from_millis(45),
+        Tune::Latency => Duration::ZERO,
     }
 }
 

@@ -30,8 +30,10 @@ use tokio::time::{sleep_until, timeout_at};
 const DIAL_TIMEOUT: Duration = Duration::from_secs(8);
 /// Units are sealed ahead of the socket up to this many bytes; the rest stays in the window, where it can be shed.
 const SEALED_AHEAD: usize = 64 * 1024;
-/// How often acknowledgements are looked at while bytes wait: the kernel gives no event for them.
+/// How often acknowledgements are looked at while bytes wait: the kernel gives no event for them. Mostly when there is
+/// something to do anyway; a timer of its own comes when there hasn't been for longer.
 const SAMPLE: Duration = Duration::from_millis(50);
+const SAMPLE_IDLE: Duration = Duration::from_millis(100);
 /// After the last byte of a stopped broadcast, the time for the peer to take it and close.
 const GOODBYE: Duration = Duration::from_secs(3);
 const READ_BUFFER: usize = 16 * 1024;
@@ -584,7 +586,7 @@ impl Connection {
         if let Some(sampled) = self.sampled
             && now < sampled + SAMPLE
         {
-            return Some(sampled + SAMPLE);
+            return Some(sampled + SAMPLE_IDLE);
         }
         self.sampled = Some(now);
         let unacknowledged = sockopt::unacknowledged(&self.socket).unwrap_or(0) as u64;
@@ -626,7 +628,7 @@ impl Connection {
             }
             _ => {}
         }
-        waiting.then_some(now + SAMPLE)
+        waiting.then_some(now + SAMPLE_IDLE)
     }
 
     /// The operator's stop: RTMP's own words, then TLS's, then TCP's, each after all that comes before it has left.
