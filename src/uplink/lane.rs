@@ -610,6 +610,7 @@ impl Lane {
                     Sample {
                         backlog,
                         acknowledged_bytes: progress.acknowledged_bytes,
+                        full: progress.full,
                     },
                 );
             }
