@@ -16,6 +16,7 @@ pub mod rtmp;
 pub mod secret;
 pub mod session;
 pub mod stamp;
+pub mod store;
 pub mod telemetry;
 pub mod uplink;
 pub mod window;

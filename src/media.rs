@@ -123,6 +123,16 @@ pub struct StreamConfig {
     pub audio: AudioConfig,
 }
 
+/// A picture and silence, encoded to be repeated: what goes out in place of the programme.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Clip {
+    pub config: StreamConfig,
+    /// A GOP without B-frames, the keyframe first.
+    pub pictures: Vec<Bytes>,
+    /// One frame of silence.
+    pub sound: Bytes,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

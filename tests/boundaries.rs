@@ -44,8 +44,11 @@ const PURE: &[&str] = &[
     "uplink/liveness.rs",
     "uplink/reader.rs",
     "uplink/failover.rs",
+    "session/control/",
+    "session/event.rs",
     "session/machine.rs",
     "session/guard.rs",
+    "session/moment.rs",
     "session/timeline.rs",
     "schedule/plan.rs",
 ];

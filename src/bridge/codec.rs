@@ -9,17 +9,19 @@
 //! | 2 | `Up::Config` | JSON |
 //! | 3 | `Up::Unit` | flags: u8, dts: i64 BE, pts: i64 BE, the unit's bytes |
 //! | 4 | `Up::Event` | JSON |
+//! | 16 | `Up::Slate` | parts, each `length: u32 BE` and bytes: JSON of its configuration, a frame of sound, the pictures |
 //! | 65 | `Down::Start` | version: u16 BE, JSON |
 //! | 66 | `Down::SetBitrate` | kbps: u32 BE |
 //! | 67 | `Down::Stop` | empty |
+//! | 80 | `Down::EncodeSlate` | empty |
 //!
 //! The first message of either direction carries the version, ahead of anything that could have changed.
 
 use super::protocol::{Down, Up, VERSION};
 use crate::media::{
-    AudioConfig, FrameRate, MediaTime, MediaUnit, StreamConfig, Track, VideoConfig,
+    AudioConfig, Clip, FrameRate, MediaTime, MediaUnit, StreamConfig, Track, VideoConfig,
 };
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
 use std::marker::PhantomData;
 
@@ -27,9 +29,11 @@ const HELLO: u8 = 1;
 const CONFIG: u8 = 2;
 const UNIT: u8 = 3;
 const EVENT: u8 = 4;
+const SLATE: u8 = 16;
 const START: u8 = 65;
 const SET_BITRATE: u8 = 66;
 const STOP: u8 = 67;
+const ENCODE_SLATE: u8 = 80;
 
 /// An access unit of 16 MiB is 4 Gb/s at 30 fps: more is a damaged stream, not a picture.
 const MAX_UNIT: usize = 16 << 20;
@@ -152,13 +156,14 @@ impl Message for Up {
                 Frame::new(UNIT, &fields, unit.data.clone(), MAX_UNIT)
             }
             Up::Event(event) => json(EVENT, &[], event),
+            Up::Slate(clip) => Frame::new(SLATE, &[], clip_parts(clip)?, MAX_UNIT),
         }
     }
 
     fn limit(kind: u8) -> Option<usize> {
         match kind {
             HELLO | CONFIG | EVENT => Some(MAX_CONTROL),
-            UNIT => Some(MAX_UNIT),
+            UNIT | SLATE => Some(MAX_UNIT),
             _ => None,
         }
     }
@@ -192,6 +197,19 @@ impl Message for Up {
                 }))
             }
             EVENT => from_json(kind, &body).map(Up::Event),
+            SLATE => {
+                let config: ConfigWire = from_json(kind, &take_part(kind, &mut body)?)?;
+                let sound = take_part(kind, &mut body)?;
+                let mut pictures = Vec::new();
+                while body.has_remaining() {
+                    pictures.push(take_part(kind, &mut body)?);
+                }
+                Ok(Up::Slate(Clip {
+                    config: config.into(),
+                    pictures,
+                    sound,
+                }))
+            }
             _ => Err(ProtocolError::UnknownKind { kind }),
         }
     }
@@ -207,11 +225,12 @@ impl Message for Down {
                 Frame::new(SET_BITRATE, &kbps.to_be_bytes(), Bytes::new(), MAX_CONTROL)
             }
             Down::Stop => Frame::new(STOP, &[], Bytes::new(), MAX_CONTROL),
+            Down::EncodeSlate => Frame::new(ENCODE_SLATE, &[], Bytes::new(), MAX_CONTROL),
         }
     }
 
     fn limit(kind: u8) -> Option<usize> {
-        matches!(kind, START | SET_BITRATE | STOP).then_some(MAX_CONTROL)
+        matches!(kind, START | SET_BITRATE | STOP | ENCODE_SLATE).then_some(MAX_CONTROL)
     }
 
     fn decode(kind: u8, mut body: Bytes) -> Result<Self, ProtocolError> {
@@ -228,6 +247,7 @@ impl Message for Down {
                 Ok(Down::SetBitrate { kbps })
             }
             STOP => nothing_left(kind, &body).map(|()| Down::Stop),
+            ENCODE_SLATE => nothing_left(kind, &body).map(|()| Down::EncodeSlate),
             _ => Err(ProtocolError::UnknownKind { kind }),
         }
     }
@@ -355,6 +375,34 @@ fn take_version(kind: u8, body: &mut Bytes) -> Result<u16, ProtocolError> {
         Ok(theirs) => Err(ProtocolError::Version { theirs }),
         Err(_) => Err(ProtocolError::TooShort { kind }),
     }
+}
+
+fn clip_parts(clip: &Clip) -> Result<Bytes, ProtocolError> {
+    let config = serde_json::to_vec(&ConfigWire::from(&clip.config)).map_err(|error| {
+        ProtocolError::Unwritable {
+            kind: SLATE,
+            text: error.to_string(),
+        }
+    })?;
+    let mut parts = BytesMut::new();
+    let sound_and_pictures = std::iter::once(&clip.sound).chain(&clip.pictures);
+    for part in std::iter::once(&Bytes::from(config)).chain(sound_and_pictures) {
+        // What is longer than a frame may be is refused as a whole.
+        parts.put_u32(u32::try_from(part.len()).unwrap_or(u32::MAX));
+        parts.put_slice(part);
+    }
+    Ok(parts.freeze())
+}
+
+fn take_part(kind: u8, body: &mut Bytes) -> Result<Bytes, ProtocolError> {
+    let length = body
+        .try_get_u32()
+        .map_err(|_| ProtocolError::TooShort { kind })?;
+    let length = usize::try_from(length).unwrap_or(usize::MAX);
+    if length > body.len() {
+        return Err(ProtocolError::TooShort { kind });
+    }
+    Ok(body.split_to(length))
 }
 
 fn nothing_left(kind: u8, body: &Bytes) -> Result<(), ProtocolError> {

@@ -1,7 +1,7 @@
 //! What director and engine say to each other. Pure; `codec` turns it into bytes and back.
 
 use crate::config::EngineSpec;
-use crate::media::{MediaUnit, StreamConfig};
+use crate::media::{Clip, MediaUnit, StreamConfig};
 use serde::{Deserialize, Serialize};
 
 /// Raised whenever the meaning of a frame changes. Both ends come from one binary, but an upgrade in
@@ -20,6 +20,8 @@ pub enum Up {
     Config(StreamConfig),
     Unit(MediaUnit),
     Event(EngineEvent),
+    /// The slate as `Down::EncodeSlate` asked for it.
+    Slate(Clip),
 }
 
 /// Director → engine.
@@ -33,6 +35,8 @@ pub enum Down {
     SetBitrate {
         kbps: u32,
     },
+    /// The director wants the slate, encoded, to put it out by itself.
+    EncodeSlate,
     Stop,
 }
 

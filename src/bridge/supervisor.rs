@@ -67,6 +67,7 @@ pub enum EngineOutput {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum EngineCommand {
     SetBitrate { kbps: u32 },
+    WantSlate,
     Stop,
 }
 
@@ -83,6 +84,11 @@ impl EngineHandle {
         let _ = self.commands.send(EngineCommand::SetBitrate { kbps });
     }
 
+    /// The engine encodes its slate and hands it over; so does each run that follows.
+    pub fn want_slate(&self) {
+        let _ = self.commands.send(EngineCommand::WantSlate);
+    }
+
     /// The engine hands over what it has, ends, and is not started again; then the output channel closes.
     pub fn stop(&self) {
         let _ = self.commands.send(EngineCommand::Stop);
@@ -97,6 +103,7 @@ pub fn start(settings: SupervisorSettings, output: mpsc::Sender<EngineOutput>) -
         output,
         commands: receiver,
         bitrate_kbps: None,
+        wants_slate: false,
     };
     tokio::spawn(supervisor.run());
     EngineHandle { commands }
@@ -108,6 +115,7 @@ struct Supervisor {
     commands: mpsc::UnboundedReceiver<EngineCommand>,
     /// What was last asked for, if it was changed in flight: a new run starts with it.
     bitrate_kbps: Option<u32>,
+    wants_slate: bool,
 }
 
 /// Why a run is over.
@@ -212,7 +220,8 @@ impl Supervisor {
             spec: Box::new(self.settings.spec.clone()),
         };
         let bitrate = self.bitrate_kbps.map(|kbps| Down::SetBitrate { kbps });
-        for message in std::iter::once(start).chain(bitrate) {
+        let slate = self.wants_slate.then_some(Down::EncodeSlate);
+        for message in std::iter::once(start).chain(bitrate).chain(slate) {
             if let Err(text) = send(&mut writer, &message).await {
                 return RunEnd::Failed(text);
             }
@@ -232,6 +241,12 @@ impl Supervisor {
                     Some(EngineCommand::SetBitrate { kbps }) => {
                         self.bitrate_kbps = Some(kbps);
                         if let Err(text) = send(&mut writer, &Down::SetBitrate { kbps }).await {
+                            return RunEnd::Failed(text);
+                        }
+                    }
+                    Some(EngineCommand::WantSlate) => {
+                        self.wants_slate = true;
+                        if let Err(text) = send(&mut writer, &Down::EncodeSlate).await {
                             return RunEnd::Failed(text);
                         }
                     }
@@ -306,6 +321,7 @@ impl Supervisor {
             tokio::select! {
                 command = self.commands.recv() => match command {
                     Some(EngineCommand::SetBitrate { kbps }) => self.bitrate_kbps = Some(kbps),
+                    Some(EngineCommand::WantSlate) => self.wants_slate = true,
                     Some(EngineCommand::Stop) | None => return true,
                 },
                 () = &mut wait => return false,

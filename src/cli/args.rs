@@ -11,6 +11,7 @@ Examples:
   regia run --config regia.toml --live    the daemon, on air at once
   regia live status                       how it stands
   regia live stop                         deliver what is left, then end the broadcast
+  regia key set linkedin < key.txt        a stream key into its encrypted slot
   regia rehearse --tls --as linkedin      an ingest that behaves like LinkedIn, to try against";
 
 /// A live-streaming encoder daemon for headless boxes at event venues.
@@ -65,6 +66,11 @@ pub enum Command {
         #[command(subcommand)]
         command: LiveCommand,
     },
+    /// Stream keys, kept encrypted: saved from standard input, shown only by their ends
+    Key {
+        #[command(subcommand)]
+        command: KeyCommand,
+    },
     /// Devices, encoders by trial, GStreamer, clock, disk, uplinks; exits with 1 when there is a problem
     Doctor {
         /// One JSON object
@@ -90,12 +96,24 @@ pub enum LiveCommand {
         /// Only this destination (may be repeated)
         #[arg(long, value_name = "ID")]
         destination: Vec<String>,
+        /// Start in spite of pre-flight's problems; the reason is kept in the log
+        #[arg(long, value_name = "REASON")]
+        anyway: Option<String>,
+        /// The occurrence of a show that it is for: a key may be bound to one
+        #[arg(long, value_name = "ID")]
+        occurrence: Option<String>,
         /// One JSON object: the status afterwards
         #[arg(long)]
         json: bool,
     },
     /// Deliver what is left, then end the broadcast in the platform's own words
     Stop {
+        /// The broadcast that is meant, from the status [default: the one that runs]
+        #[arg(long, value_name = "ID")]
+        session: Option<String>,
+        /// Where an event can't be reopened: the platform's word, to end it for good
+        #[arg(long, value_name = "PLATFORM")]
+        confirm: Option<String>,
         /// Only this destination (may be repeated)
         #[arg(long, value_name = "ID")]
         destination: Vec<String>,
@@ -103,8 +121,65 @@ pub enum LiveCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Put off the end that the guard has set, where the platform allows
+    Extend {
+        #[arg(long, value_name = "ID")]
+        destination: String,
+        /// How much longer
+        #[arg(long, value_name = "N")]
+        minutes: f64,
+        /// One JSON object: the status afterwards
+        #[arg(long)]
+        json: bool,
+    },
+    /// Throw away what is delayed and was not sent yet; the slate is shown until the delay has filled again
+    Dump {
+        /// One JSON object: the status afterwards
+        #[arg(long)]
+        json: bool,
+    },
+    /// Set a mark in the log
+    Mark {
+        #[arg(value_name = "TEXT", default_value = "")]
+        text: String,
+        /// One JSON object: the status afterwards
+        #[arg(long)]
+        json: bool,
+    },
     /// How the broadcast stands
     Status {
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum KeyCommand {
+    /// Save the key on standard input in a slot; key_secret = "SLOT" publishes with it
+    Set {
+        #[arg(value_name = "SLOT")]
+        slot: String,
+        /// It serves for one broadcast, whatever the platform
+        #[arg(long)]
+        single_use: bool,
+        /// The one occurrence of a recurring show that it is for
+        #[arg(long, value_name = "ID")]
+        occurrence: Option<String>,
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// What is in the slots: the keys' ends, and whether they were used
+    List {
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Forget the key of a slot
+    Delete {
+        #[arg(value_name = "SLOT")]
+        slot: String,
         /// One JSON object
         #[arg(long)]
         json: bool,

@@ -9,8 +9,24 @@ use serde_json::Value;
 use std::path::Path;
 use tokio::net::UnixStream;
 
-/// Sends `body` (or a GET without one) and gives the answer's JSON. An answer that is a problem is an error with its title.
+/// Whether a daemon answers on the socket.
+pub async fn is_there(socket: &Path) -> bool {
+    UnixStream::connect(socket).await.is_ok()
+}
+
+/// Posts `body` (or gets, without one) and gives the answer's JSON. An answer that is a problem is an error with its title.
 pub async fn request(socket: &Path, path: &str, body: Option<Value>) -> anyhow::Result<Value> {
+    let method = if body.is_some() { "POST" } else { "GET" };
+    request_by(socket, method, path, body).await
+}
+
+/// The same by another method.
+pub async fn request_by(
+    socket: &Path,
+    method: &str,
+    path: &str,
+    body: Option<Value>,
+) -> anyhow::Result<Value> {
     let stream = UnixStream::connect(socket).await.map_err(|error| {
         anyhow!(
             "no daemon answers on {} ({error}); is `regia run` up, and with the same --state?",
@@ -20,7 +36,6 @@ pub async fn request(socket: &Path, path: &str, body: Option<Value>) -> anyhow::
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     tokio::spawn(connection);
-    let method = if body.is_some() { "POST" } else { "GET" };
     let request = Request::builder()
         .method(method)
         .uri(path)

@@ -6,7 +6,8 @@ use crate::config::{self, Settings};
 use crate::rehearsal::rules::Rules;
 use crate::rehearsal::server::{Misbehaviour, Patience};
 use crate::rehearsal::{Platform, Rehearsal, SecondPublish, Settings as RehearsalSettings, Tls};
-use crate::session;
+use crate::session::event::Who;
+use crate::session::{self, StartAsk, StopAsk};
 use anyhow::Context;
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -55,8 +56,8 @@ pub async fn demo(args: DemoArgs) -> anyhow::Result<u8> {
     let ingest = tokio::spawn(rehearsal.run(async move {
         let _ = stopped.await;
     }));
-    let mut session = session::start(settings).await?;
-    session.start(Vec::new()).await?;
+    let mut session = session::start(settings, None).await?;
+    session.start(StartAsk::all(Who::Cli)).await?;
     let on_air = tokio::time::timeout(READY_WITHIN, session.on_air())
         .await
         .is_ok();
@@ -68,7 +69,7 @@ pub async fn demo(args: DemoArgs) -> anyhow::Result<u8> {
             READY_WITHIN.as_secs()
         );
     }
-    session.stop(Vec::new()).await?;
+    session.stop(StopAsk::everything(Who::Cli)).await?;
     session.standby().await;
     let _ = shutdown.send(());
     let report = ingest.await?;

@@ -1,35 +1,61 @@
-//! `regia live start | stop | status`.
+//! `regia live …`.
 
+use super::args::LiveCommand;
 use super::client;
+use crate::session::event::span;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-#[derive(Clone, Copy)]
-pub enum Verb {
-    Start,
-    Stop,
-    Status,
-}
-
-pub async fn ask(
-    state: PathBuf,
-    verb: Verb,
-    destinations: Vec<String>,
-    json: bool,
-) -> anyhow::Result<u8> {
-    let (path, body) = match verb {
-        Verb::Start => (
-            "/api/v1/live/start",
-            Some(json!({ "destinations": destinations })),
-        ),
-        Verb::Stop => (
-            "/api/v1/live/stop",
-            Some(json!({ "destinations": destinations })),
-        ),
-        Verb::Status => ("/api/v1/status", None),
+pub async fn live(state: PathBuf, command: LiveCommand) -> anyhow::Result<u8> {
+    let socket = state.join("regia.sock");
+    let (path, body, json) = match command {
+        LiveCommand::Start {
+            destination,
+            anyway,
+            occurrence,
+            json,
+        } => {
+            let body = json!({
+                "destinations": destination,
+                "anyway": anyway,
+                "occurrence": occurrence,
+            });
+            ("/api/v1/live/start", Some(body), json)
+        }
+        LiveCommand::Stop {
+            session,
+            confirm,
+            destination,
+            json,
+        } => {
+            // What is stopped is what ran when the command was given, and nothing that began since.
+            let session = match session {
+                Some(session) => Value::from(session),
+                None => client::request(&socket, "/api/v1/status", None).await?["session"].take(),
+            };
+            let body = json!({
+                "session": session,
+                "destinations": destination,
+                "confirm": confirm,
+            });
+            ("/api/v1/live/stop", Some(body), json)
+        }
+        LiveCommand::Extend {
+            destination,
+            minutes,
+            json,
+        } => {
+            let body = json!({ "destination": destination, "by_s": minutes * 60.0 });
+            ("/api/v1/live/extend", Some(body), json)
+        }
+        LiveCommand::Dump { json } => ("/api/v1/live/dump", Some(json!({})), json),
+        LiveCommand::Mark { text, json } => {
+            ("/api/v1/live/mark", Some(json!({ "text": text })), json)
+        }
+        LiveCommand::Status { json } => ("/api/v1/status", None, json),
     };
-    let status = client::request(&state.join("regia.sock"), path, body).await?;
+    let status = client::request(&socket, path, body).await?;
     if json {
         println!("{status}");
     } else {
@@ -52,6 +78,13 @@ fn text(status: &Value) -> String {
         word(status, "scene"),
         number(status, "video_kbps"),
     );
+    if let Some(session) = status["session"].as_str() {
+        // Writing to a String does not fail.
+        let _ = writeln!(text, "broadcast {session}");
+    }
+    for notice in status["notices"].as_array().into_iter().flatten() {
+        let _ = writeln!(text, "{}", notice.as_str().unwrap_or_default());
+    }
     let dropped = number(status, "dropped_frames");
     if dropped > 0.0 {
         // Writing to a String does not fail.
@@ -92,6 +125,9 @@ fn text(status: &Value) -> String {
             number(to, "replayed_s"),
             number(to, "reconnects"),
         );
+        if let Some(left) = to["ends_in_s"].as_f64() {
+            let _ = writeln!(text, "  ends in {}", span(left));
+        }
         if let Some(standby) = to["standby"].as_str() {
             let _ = writeln!(text, "  ready to take over: {standby}");
         }

@@ -4,12 +4,14 @@ mod args;
 mod client;
 mod demo;
 mod doctor;
+mod key;
 mod live;
 mod run;
 
 pub use args::Cli;
 
-use args::{Command, LiveCommand};
+use args::Command;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 pub const FAILED: u8 = 1;
@@ -32,16 +34,8 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
             block_on(async { Ok(crate::rehearsal::rehearse_command(args).await) })?
         }
         Command::Demo(args) => block_on(demo::demo(args))?.into(),
-        Command::Live { command } => block_on(match command {
-            LiveCommand::Start { destination, json } => {
-                live::ask(state, live::Verb::Start, destination, json)
-            }
-            LiveCommand::Stop { destination, json } => {
-                live::ask(state, live::Verb::Stop, destination, json)
-            }
-            LiveCommand::Status { json } => live::ask(state, live::Verb::Status, Vec::new(), json),
-        })?
-        .into(),
+        Command::Live { command } => block_on(live::live(state, command))?.into(),
+        Command::Key { command } => block_on(key::key(&state, command))?.into(),
     })
 }
 
@@ -51,4 +45,9 @@ fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Resul
         .enable_all()
         .build()?
         .block_on(future)
+}
+
+/// Where systemd puts the secrets of a service.
+fn credentials() -> Option<PathBuf> {
+    std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from)
 }

@@ -3,7 +3,9 @@
 use super::{BAD_USAGE, FAILED};
 use crate::config;
 use crate::panel::api;
-use crate::session::{self, SessionHandle};
+use crate::session::event::Who;
+use crate::session::keys::Memory;
+use crate::session::{self, SessionError, SessionHandle, StartAsk, StopAsk};
 use anyhow::Context;
 use std::path::Path;
 use std::time::Duration;
@@ -27,14 +29,25 @@ pub async fn run(config: Option<&Path>, state: &Path, live: bool) -> anyhow::Res
     }
     std::fs::create_dir_all(state)
         .with_context(|| format!("cannot make the state directory {}", state.display()))?;
-    let session = session::start(loaded.settings).await?;
+    let socket = state.join("regia.sock");
+    if let Err(error) = api::check_free(&socket).await {
+        eprintln!("{error}");
+        return Ok(FAILED);
+    }
+    let memory = match Memory::open(state, super::credentials().as_deref()) {
+        Ok(memory) => memory,
+        Err(error) => {
+            eprintln!("{error}");
+            return Ok(FAILED);
+        }
+    };
+    let session = session::start(loaded.settings, Some(memory)).await?;
     let (shutdown, stopped) = watch::channel(false);
     let ended = async move {
         let mut stopped = stopped;
         // A sender that is gone means the same.
         let _ = stopped.wait_for(|stop| *stop).await;
     };
-    let socket = state.join("regia.sock");
     let served = match api::serve(&socket, session.clone(), Box::pin(ended)).await {
         Ok(serving) => tokio::spawn(serving),
         Err(error) => {
@@ -43,14 +56,36 @@ pub async fn run(config: Option<&Path>, state: &Path, live: bool) -> anyhow::Res
         }
     };
     info!(config = %path.display(), socket = %socket.display(), "regia is ready");
-    if live {
-        session.start(Vec::new()).await?;
+    // What goes on by itself is what was meant to be on air.
+    if live && session.status().state.is_idle() {
+        go_live(&session).await?;
     }
     let code = until_signalled(session).await?;
     shutdown.send_replace(true);
     let _ = tokio::time::timeout(Duration::from_secs(2), served).await;
     let _ = std::fs::remove_file(&socket);
     Ok(code)
+}
+
+/// Starts every destination that can be: one that is refused is told, and keeps none of the others off the air.
+async fn go_live(session: &SessionHandle) -> Result<(), SessionError> {
+    let all = StartAsk::all(Who::Cli);
+    let Err(error) = session.start(all.clone()).await else {
+        return Ok(());
+    };
+    if matches!(error, SessionError::NoDestination | SessionError::Gone) {
+        return Err(error);
+    }
+    for destination in session.destinations() {
+        let alone = StartAsk {
+            destinations: vec![destination],
+            ..all.clone()
+        };
+        if let Err(error) = session.start(alone).await {
+            warn!("{error}");
+        }
+    }
+    Ok(())
 }
 
 /// The first signal ends the broadcast in order; the second gives up what is left.
@@ -62,13 +97,7 @@ async fn until_signalled(mut session: SessionHandle) -> anyhow::Result<u8> {
         _ = terminate.recv() => {}
     }
     info!("ending: what is left is delivered first; once more to give that up");
-    session
-        .stop(Vec::new())
-        .await
-        .or_else(|error| match error {
-            session::SessionError::NoDestination => Ok(()),
-            error => Err(error),
-        })?;
+    session.stop(StopAsk::everything(Who::Cli)).await?;
     tokio::select! {
         () = session.standby() => Ok(0),
         _ = interrupt.recv() => Ok(FAILED),

@@ -1,10 +1,11 @@
-//! Secrets of a configuration: written in it, in a file of their own, or in an environment variable. None is ever
+//! Secrets of a configuration: written in it, in a file of their own, in an environment variable, or in a slot of the store. None is ever
 //! quoted; nor is the name of a file or variable that isn't there, because a key pasted into the wrong line looks
 //! exactly like one.
 
 use super::environment::{Environment, Look};
 use super::reader::Table;
 use crate::secret::Secret;
+use crate::store;
 use std::path::Path;
 
 /// The keys that may carry one secret.
@@ -12,8 +13,8 @@ pub(super) struct SecretKeys {
     pub plain: &'static str,
     pub file: &'static str,
     pub env: &'static str,
-    /// From the encrypted store, which is yet to come.
-    pub store: &'static str,
+    /// A slot of the encrypted store; None where this kind of secret has no slots.
+    pub store: Option<&'static str>,
     /// A stream key's white space at the ends is a slip of copying; a password's may be meant.
     pub trim: bool,
 }
@@ -22,7 +23,7 @@ pub(super) const KEY: SecretKeys = SecretKeys {
     plain: "key",
     file: "key_file",
     env: "key_env",
-    store: "key_secret",
+    store: Some("key_secret"),
     trim: true,
 };
 
@@ -30,7 +31,7 @@ pub(super) const ROLLOVER_KEY: SecretKeys = SecretKeys {
     plain: "rollover_key",
     file: "rollover_key_file",
     env: "rollover_key_env",
-    store: "rollover_key_secret",
+    store: Some("rollover_key_secret"),
     trim: true,
 };
 
@@ -38,7 +39,7 @@ pub(super) const PASSWORD: SecretKeys = SecretKeys {
     plain: "password",
     file: "password_file",
     env: "password_env",
-    store: "password_secret",
+    store: None,
     trim: false,
 };
 
@@ -48,23 +49,34 @@ pub(super) enum Given {
     /// There, but of no use; that has been reported.
     Broken,
     Secret(Secret),
+    /// A slot's name.
+    Slot(String),
 }
 
 impl SecretKeys {
     /// Reads the secret and reports what is wrong with it. A relative file is looked for in `base`.
     pub fn read(&self, table: &Table<'_>, base: &Path, env: &dyn Environment) -> Given {
-        let instead = format!("use {} or {}", self.file, self.env);
-        table.not_yet(self.store, "encrypted key store", &instead);
         let plain = table.string(self.plain, "…");
         let file = table.string(self.file, "/etc/regia/stream.key");
         let variable = table.string(self.env, "REGIA_STREAM_KEY");
+        let slot = self.store.and_then(|key| table.string(key, "linkedin"));
         let there: Vec<&'static str> = [self.plain, self.file, self.env]
             .into_iter()
+            .chain(self.store)
             .filter(|key| table.has(key))
             .collect();
         match there.as_slice() {
-            [] if table.has(self.store) => Given::Broken,
             [] => Given::Absent,
+            [key] if Some(*key) == self.store => match slot {
+                Some(name) if store::check_name(name).is_ok() => Given::Slot(name.to_owned()),
+                Some(_) => {
+                    let what = "is not the name of a key slot";
+                    let instead = "letters, digits, - and _; `regia key set NAME` fills it";
+                    table.problem(key, what, instead);
+                    Given::Broken
+                }
+                None => Given::Broken,
+            },
             [key] => {
                 let text = if *key == self.plain {
                     plain.map(str::to_owned)

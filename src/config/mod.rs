@@ -96,6 +96,7 @@ fn read(root: &Table<'_>, base: &Path, env: &dyn Environment) -> Settings {
     let destinations = outputs::destinations(root, &programme, base, &uplink_ids, env);
     let recordings = outputs::recordings(root, base, env);
     let panel = programme::panel(root);
+    let session = programme::session(root, &scenes, &destinations);
     for (key, what) in [
         ("title", "titles"),
         ("schedule", "schedule"),
@@ -113,5 +114,6 @@ fn read(root: &Table<'_>, base: &Path, env: &dyn Environment) -> Settings {
         destinations,
         recordings,
         panel,
+        session,
     }
 }

@@ -8,11 +8,11 @@ use super::programme::catch_up;
 use super::reader::{Table, did_you_mean};
 use super::rules::{self, Outlet};
 use super::settings::{
-    Destination, IngestUrl, Mode, OnLimit, Programme, Recording, RecordingKind, Resume, Timeline,
-    Uplink,
+    Destination, IngestUrl, Mode, OnLimit, Programme, Recording, RecordingKind, Resume, StreamKey,
+    Timeline, Uplink,
 };
 use crate::platform;
-use crate::secret::{Credentials, Secret};
+use crate::secret::Credentials;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -151,6 +151,7 @@ fn destination(
     let limits = Duration::from_secs(1)..=LONGEST_LIMIT;
     let limit = table.duration("limit_s", limits.clone());
     let margin = table.duration("margin_s", Duration::ZERO..=*limits.end());
+    let overrides = rules::overrides(table);
     if let Some(rules) = rules {
         let outlet = Outlet {
             server: server.as_ref(),
@@ -159,7 +160,7 @@ fn destination(
             limit,
             margin,
         };
-        rules::check(table, rules, programme, &outlet);
+        rules::check(table, &rules.with(&overrides), programme, &outlet);
     }
     let (on_limit, rollover_key) = on_limit(table, key.as_ref(), base, env);
     let steer = table.boolean("steer").unwrap_or(true);
@@ -185,6 +186,7 @@ fn destination(
         margin,
         on_limit,
         rollover_key,
+        rules: overrides,
     })
 }
 
@@ -235,13 +237,14 @@ fn server_url(table: &Table<'_>, key: &'static str) -> Option<IngestUrl> {
     }
 }
 
-fn key(table: &Table<'_>, base: &Path, env: &dyn Environment) -> Option<Secret> {
+fn key(table: &Table<'_>, base: &Path, env: &dyn Environment) -> Option<StreamKey> {
     match KEY.read(table, base, env) {
-        Given::Secret(key) => Some(key),
+        Given::Secret(key) => Some(StreamKey::Given(key)),
+        Given::Slot(name) => Some(StreamKey::Slot(name)),
         Given::Broken => None,
         Given::Absent => {
             let what = "is missing";
-            let instead = "give one of key, key_file, key_env; \
+            let instead = "give one of key, key_file, key_env, key_secret; \
                 where a platform gives one URL and no key, the key is what follows its last slash";
             table.report().absence(&table.at("key"), what, instead);
             None
@@ -320,21 +323,24 @@ fn credentials(table: &Table<'_>, base: &Path, env: &dyn Environment) -> Option<
 
 fn on_limit(
     table: &Table<'_>,
-    key: Option<&Secret>,
+    key: Option<&StreamKey>,
     base: &Path,
     env: &dyn Environment,
-) -> (OnLimit, Option<Secret>) {
+) -> (OnLimit, Option<StreamKey>) {
     let on_limit = table.word("on_limit", &ON_LIMITS).unwrap_or(OnLimit::End);
-    let further = ROLLOVER_KEY.read(table, base, env);
+    let further = match ROLLOVER_KEY.read(table, base, env) {
+        Given::Secret(key) => Ok(StreamKey::Given(key)),
+        Given::Slot(name) => Ok(StreamKey::Slot(name)),
+        nothing => Err(nothing),
+    };
     match (on_limit, further) {
-        (OnLimit::Rollover, Given::Absent) => {
+        (OnLimit::Rollover, Err(Given::Absent)) => {
             let what = "\"rollover\" starts a second session before the first ends, and that needs a further key";
-            let instead =
-                "give one of rollover_key, rollover_key_file, rollover_key_env, or write \"end\"";
+            let instead = "give one of rollover_key, rollover_key_file, rollover_key_env, rollover_key_secret, or write \"end\"";
             table.report().absence(&table.at("on_limit"), what, instead);
             (on_limit, None)
         }
-        (OnLimit::Rollover, Given::Secret(further)) if Some(&further) == key => {
+        (OnLimit::Rollover, Ok(further)) if Some(&further) == key => {
             let what = "\"rollover\" needs a further key, and the one given is the first again";
             table.problem(
                 "on_limit",
@@ -343,7 +349,7 @@ fn on_limit(
             );
             (on_limit, None)
         }
-        (OnLimit::End, Given::Secret(_)) => {
+        (OnLimit::End, Ok(_)) => {
             let at = table.at("on_limit");
             let what = "there is a rollover key, but nothing rolls over";
             table
@@ -351,8 +357,8 @@ fn on_limit(
                 .warning(&at, what, "write on_limit = \"rollover\"");
             (on_limit, None)
         }
-        (_, Given::Secret(further)) => (on_limit, Some(further)),
-        (_, Given::Absent | Given::Broken) => (on_limit, None),
+        (_, Ok(further)) => (on_limit, Some(further)),
+        (_, Err(_)) => (on_limit, None),
     }
 }
 

@@ -1,8 +1,12 @@
-//! The sections that there is one of: [programme], [window] and [panel].
+//! The sections that there is one of: [programme], [window], [session] and [panel].
 
+use super::inputs::unknown_reference;
 use super::reader::Table;
-use super::settings::{Audio, EncoderChoice, Panel, Programme, Tune, Video, Window};
+use super::settings::{
+    Audio, Destination, EncoderChoice, Panel, Programme, Scene, Session, Tune, Video, Window,
+};
 use crate::media::FrameRate;
+use crate::platform;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
@@ -59,6 +63,51 @@ pub(super) fn programme(root: &Table<'_>) -> Programme {
         video,
         audio,
         stamp,
+    }
+}
+
+/// Long enough to be read, short enough for every margin.
+const DEFAULT_CLOSING: Duration = Duration::from_secs(10);
+const LONGEST_CLOSING: Duration = Duration::from_secs(600);
+/// A box restarts within a minute or two; after five an audience has gone, and nobody expects a camera to be on air.
+const DEFAULT_RESUME: Duration = Duration::from_secs(300);
+const LONGEST_RESUME: Duration = Duration::from_secs(24 * 3_600);
+
+pub(super) fn session(root: &Table<'_>, scenes: &[Scene], destinations: &[Destination]) -> Session {
+    let table = root.table("session");
+    let ids: Vec<String> = scenes.iter().map(|scene| scene.id.clone()).collect();
+    let closing_scene = table.string("closing_scene", "closing").and_then(|scene| {
+        if !ids.iter().any(|id| id == scene) {
+            let at = table.at("closing_scene");
+            unknown_reference(table.report(), &at, "scene", scene, &ids);
+            return None;
+        }
+        Some(scene.to_owned())
+    });
+    let closing = table
+        .duration("closing_s", Duration::ZERO..=LONGEST_CLOSING)
+        .unwrap_or(DEFAULT_CLOSING);
+    let resume_within = table
+        .duration("resume_within_s", Duration::ZERO..=LONGEST_RESUME)
+        .unwrap_or(DEFAULT_RESUME);
+    for destination in destinations {
+        let limit = destination.rules().limit.map(|limit| limit.value);
+        let margin = destination.margin.unwrap_or(platform::DEFAULT_MARGIN);
+        if table.has("closing_s") && destination.limit.or(limit).is_some() && closing >= margin {
+            let what = format!(
+                "the closing scene of {} s does not fit into the margin of destination {:?}, {} s",
+                closing.as_secs_f64(),
+                destination.id,
+                margin.as_secs_f64()
+            );
+            table.problem("closing_s", what, "shorten it, or give a longer margin_s");
+        }
+    }
+    table.finish();
+    Session {
+        closing_scene,
+        closing,
+        resume_within,
     }
 }
 

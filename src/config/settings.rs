@@ -2,6 +2,7 @@
 //! value here is in range and every reference resolves. Pure.
 
 use crate::media::FrameRate;
+use crate::platform::{self, Overrides};
 use crate::secret::{Credentials, Secret};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
@@ -18,6 +19,18 @@ pub struct Settings {
     pub destinations: Vec<Destination>,
     pub recordings: Vec<Recording>,
     pub panel: Panel,
+    pub session: Session,
+}
+
+/// What holds for every broadcast.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Session {
+    /// The scene shown before the guard ends a broadcast; None: the slate.
+    pub closing_scene: Option<String>,
+    /// For how long.
+    pub closing: Duration,
+    /// After a crash or a power cut of up to this long a broadcast goes on by itself, where its platform names no time.
+    pub resume_within: Duration,
 }
 
 /// What the engine is told when it starts (as JSON over the bridge).
@@ -137,7 +150,7 @@ pub struct Destination {
     pub platform: String,
     pub server: IngestUrl,
     pub backup_server: Option<IngestUrl>,
-    pub key: Secret,
+    pub key: StreamKey,
     /// Ids of uplinks in order of preference; empty: the system's routing.
     pub uplinks: Vec<String>,
     pub mode: Mode,
@@ -156,7 +169,24 @@ pub struct Destination {
     pub margin: Option<Duration>,
     pub on_limit: OnLimit,
     /// The key of the session that follows; there whenever `on_limit` is `Rollover`, and never the same as `key`.
-    pub rollover_key: Option<Secret>,
+    pub rollover_key: Option<StreamKey>,
+    /// In place of the platform's rules.
+    pub rules: Overrides,
+}
+
+impl Destination {
+    /// The platform's rules with this destination's own.
+    pub fn rules(&self) -> platform::Rules {
+        platform::or_custom(&self.platform).with(&self.rules)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StreamKey {
+    /// From the configuration, a file or the environment.
+    Given(Secret),
+    /// In the store, by the name of its slot. Never shown: a key pasted there looks exactly like a name.
+    Slot(String),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

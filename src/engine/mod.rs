@@ -98,6 +98,7 @@ struct Engine {
     encoder: Encoder,
     stop: Stop,
     out: SyncSender<Out>,
+    slate: encode::clip::Slate,
     /// Keeps the mix going when its sources have ended: the slate is a programme too.
     _inputs: SyncSender<Input>,
 }
@@ -130,6 +131,11 @@ impl Engine {
         if let Some(text) = trouble {
             tracing::warn!(source = picture.id, "its slate: {text}");
         }
+        let clip = encode::clip::Slate {
+            programme: spec.programme.clone(),
+            candidate,
+            picture: slate.clone(),
+        };
         // The mix before the sources, so that nothing of theirs waits and grows old.
         let (inputs, mix_inputs) = mpsc::sync_channel(INPUT_QUEUE);
         let mix = Mix {
@@ -162,6 +168,7 @@ impl Engine {
             encoder,
             stop,
             out: out.clone(),
+            slate: clip,
             _inputs: inputs,
         })
     }
@@ -176,6 +183,14 @@ impl Engine {
                     } else {
                         tracing::warn!(kbps, "this encoder can't change its bitrate in flight");
                     }
+                }
+                Ok(Control::Down(Down::EncodeSlate)) => {
+                    let (slate, out) = (self.slate.clone(), self.out.clone());
+                    spawn("slate", move || match slate.encode() {
+                        // A writer that is gone means that the director is.
+                        Ok(clip) => drop(out.send(Out::Slate(clip))),
+                        Err(text) => tracing::warn!("the slate can't be encoded: {text}"),
+                    })?;
                 }
                 Ok(Control::Down(Down::Start { .. })) => return Err(EngineError::NotStarted),
                 Ok(Control::Down(Down::Stop) | Control::Terminate) => {

@@ -1,8 +1,10 @@
 //! `/api/v1` over the session's handle. Shell.
 
-use crate::session::{SessionError, SessionHandle, Status};
+use crate::session::control::Refusal;
+use crate::session::event::Who;
+use crate::session::{Anyway, SessionError, SessionHandle, StartAsk, Status, StopAsk};
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -12,14 +14,51 @@ use std::future::IntoFuture;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use tokio::net::{UnixListener, UnixStream};
 
-/// Which destinations; none named: all.
+/// What to start.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Destinations {
+pub struct Start {
+    /// None named: all.
     #[serde(default)]
     pub destinations: Vec<String>,
+    /// The occurrence of a show that it is for.
+    #[serde(default)]
+    pub occurrence: Option<String>,
+    /// Why it starts in spite of pre-flight's problems.
+    #[serde(default)]
+    pub anyway: Option<String>,
+}
+
+/// What to stop.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stop {
+    /// The id of the session that is meant, from the status.
+    #[serde(default)]
+    pub session: Option<String>,
+    /// None named: all.
+    #[serde(default)]
+    pub destinations: Vec<String>,
+    /// Where an end can't be taken back: the platform's word.
+    #[serde(default)]
+    pub confirm: Option<String>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Extend {
+    pub destination: String,
+    pub by_s: f64,
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mark {
+    #[serde(default)]
+    pub text: String,
 }
 
 /// RFC 9457 problem details.
@@ -31,24 +70,43 @@ pub struct Problem {
     pub status: u16,
 }
 
+/// An answer that is no success.
+pub(super) fn problem(status: StatusCode, kind: &str, title: String) -> Response {
+    let problem = Problem {
+        kind: format!("regia:{kind}"),
+        title,
+        status: status.as_u16(),
+    };
+    (
+        status,
+        [(header::CONTENT_TYPE, "application/problem+json")],
+        Json(problem),
+    )
+        .into_response()
+}
+
 impl IntoResponse for SessionError {
     fn into_response(self) -> Response {
-        let (status, kind) = match self {
+        let (status, kind) = match &self {
             SessionError::UnknownDestination(_) => (StatusCode::NOT_FOUND, "unknown-destination"),
             SessionError::NoDestination => (StatusCode::CONFLICT, "no-destination"),
+            SessionError::Key(_) => (StatusCode::CONFLICT, "key"),
+            SessionError::NothingDelayed => (StatusCode::CONFLICT, "nothing-delayed"),
+            SessionError::IdempotencyReused => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "idempotency-reused")
+            }
+            SessionError::Refused(refusal) => match refusal {
+                Refusal::KeyUsed { .. } => (StatusCode::CONFLICT, "key-used"),
+                Refusal::KeyInUse { .. } => (StatusCode::CONFLICT, "key-in-use"),
+                Refusal::OtherSession { .. } => (StatusCode::CONFLICT, "other-session"),
+                Refusal::NotNamed(_) => (StatusCode::CONFLICT, "session-not-named"),
+                Refusal::Confirm { .. } => (StatusCode::CONFLICT, "confirm"),
+                Refusal::NotOnAir { .. } => (StatusCode::CONFLICT, "not-on-air"),
+                Refusal::Extend { .. } => (StatusCode::CONFLICT, "not-extended"),
+            },
             SessionError::Gone => (StatusCode::SERVICE_UNAVAILABLE, "gone"),
         };
-        let problem = Problem {
-            kind: format!("regia:{kind}"),
-            title: self.to_string(),
-            status: status.as_u16(),
-        };
-        (
-            status,
-            [(header::CONTENT_TYPE, "application/problem+json")],
-            Json(problem),
-        )
-            .into_response()
+        problem(status, kind, self.to_string())
     }
 }
 
@@ -57,26 +115,85 @@ pub fn router(session: SessionHandle) -> Router {
         .route("/api/v1/status", get(status))
         .route("/api/v1/live/start", post(live_start))
         .route("/api/v1/live/stop", post(live_stop))
+        .route("/api/v1/live/extend", post(live_extend))
+        .route("/api/v1/live/dump", post(live_dump))
+        .route("/api/v1/live/mark", post(live_mark))
+        .merge(super::keys::router())
+        .merge(super::log::router())
         .with_state(session)
+}
+
+/// Whoever opens the socket is this user, at the box.
+const WHO: Who = Who::Cli;
+
+/// The same request again, by this header, changes nothing (draft-ietf-httpapi-idempotency-key-header).
+fn idempotency(headers: &HeaderMap) -> Option<String> {
+    let key = headers.get("idempotency-key")?.to_str().ok()?;
+    Some(key.to_owned())
 }
 
 async fn status(State(session): State<SessionHandle>) -> Json<Status> {
     Json(session.status())
 }
 
+type Answer = Result<Json<Status>, SessionError>;
+
 async fn live_start(
     State(session): State<SessionHandle>,
-    Json(request): Json<Destinations>,
-) -> Result<Json<Status>, SessionError> {
-    session.start(request.destinations).await?;
+    headers: HeaderMap,
+    Json(start): Json<Start>,
+) -> Answer {
+    let ask = StartAsk {
+        destinations: start.destinations,
+        who: WHO,
+        occurrence: start.occurrence,
+        anyway: start.anyway.map(|reason| Anyway {
+            reason,
+            problems: Vec::new(),
+        }),
+        idempotency: idempotency(&headers),
+    };
+    session.start(ask).await?;
     Ok(Json(session.status()))
 }
 
 async fn live_stop(
     State(session): State<SessionHandle>,
-    Json(request): Json<Destinations>,
-) -> Result<Json<Status>, SessionError> {
-    session.stop(request.destinations).await?;
+    headers: HeaderMap,
+    Json(stop): Json<Stop>,
+) -> Answer {
+    let ask = StopAsk {
+        session: stop.session,
+        destinations: stop.destinations,
+        confirm: stop.confirm,
+        who: WHO,
+        idempotency: idempotency(&headers),
+        unconditional: false,
+    };
+    session.stop(ask).await?;
+    Ok(Json(session.status()))
+}
+
+async fn live_extend(
+    State(session): State<SessionHandle>,
+    Json(extend): Json<Extend>,
+) -> Result<Json<Status>, Response> {
+    let by = Duration::try_from_secs_f64(extend.by_s).map_err(|_| {
+        let text = "by_s is a number of seconds over 0".to_owned();
+        problem(StatusCode::BAD_REQUEST, "bad-time", text)
+    })?;
+    let extended = session.extend(extend.destination, by, WHO).await;
+    extended.map_err(IntoResponse::into_response)?;
+    Ok(Json(session.status()))
+}
+
+async fn live_dump(State(session): State<SessionHandle>) -> Answer {
+    session.dump(WHO).await?;
+    Ok(Json(session.status()))
+}
+
+async fn live_mark(State(session): State<SessionHandle>, Json(mark): Json<Mark>) -> Answer {
+    session.mark(mark.text, WHO).await?;
     Ok(Json(session.status()))
 }
 
@@ -86,6 +203,14 @@ pub enum SocketError {
     InUse(PathBuf),
     #[error("cannot open the socket {}: {error}", path.display())]
     Io { path: PathBuf, error: io::Error },
+}
+
+/// Whether no other daemon answers on it.
+pub async fn check_free(path: &Path) -> Result<(), SocketError> {
+    match UnixStream::connect(path).await {
+        Ok(_) => Err(SocketError::InUse(path.parent().unwrap_or(path).to_owned())),
+        Err(_) => Ok(()),
+    }
 }
 
 /// Serves the API on a socket that only this user may open, until `shutdown` resolves.
@@ -98,9 +223,7 @@ pub async fn serve(
         path: path.to_owned(),
         error,
     };
-    if UnixStream::connect(path).await.is_ok() {
-        return Err(SocketError::InUse(path.parent().unwrap_or(path).to_owned()));
-    }
+    check_free(path).await?;
     // Nobody answers on it: it is what a daemon that was killed left behind.
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),

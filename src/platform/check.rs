@@ -160,8 +160,12 @@ fn check_picture(rules: &Rules, b: &Broadcast, findings: &mut Findings) {
 
 fn check_video(rules: &Rules, b: &Broadcast, findings: &mut Findings) {
     // Without a fitting tier, the size or rate is reported; the largest bitrate still holds.
-    let largest = rules.video.value.iter().max_by_key(|tier| tier.max_kbps);
-    if let Some(tier) = rules.tier(b.height, b.fps).or(largest) {
+    let largest = || {
+        let tiers = rules.video.value.iter();
+        let largest = tiers.max_by_key(|tier| tier.max_kbps)?;
+        Some(rules.bounded(*largest))
+    };
+    if let Some(tier) = rules.tier(b.height, b.fps).or_else(largest) {
         if b.video_kbps > tier.max_kbps {
             let what = format!(
                 "{} kb/s is over what {} takes for this picture, {} kb/s{}",
@@ -173,7 +177,7 @@ fn check_video(rules: &Rules, b: &Broadcast, findings: &mut Findings) {
             let instead = format!("at most {}", tier.max_kbps);
             findings.warn(Setting::VideoBitrate, what, instead);
         }
-        check_floor(rules, b.video_kbps, tier, findings);
+        check_floor(rules, b.video_kbps, &tier, findings);
     }
     let wanted = &rules.keyframe_s;
     let keyframe_s = (b.keyframe_s * 1_000.0).round() / 1_000.0;

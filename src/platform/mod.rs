@@ -4,9 +4,11 @@
 //! broadcast can't work at all, and `custom` has no rules but the general ones.
 
 mod check;
+mod overrides;
 mod table;
 
 pub use check::{Broadcast, Finding, Grade, Setting, check};
+pub use overrides::Overrides;
 
 use std::time::Duration;
 
@@ -24,6 +26,8 @@ pub enum Confidence {
     SecondHand,
     /// Nobody could be named.
     Unknown,
+    /// The operator's own configuration says so.
+    Operator,
 }
 
 impl Confidence {
@@ -35,6 +39,7 @@ impl Confidence {
             Confidence::Seed => "this project's rules",
             Confidence::SecondHand => "second-hand",
             Confidence::Unknown => "unconfirmed",
+            Confidence::Operator => "this configuration",
         }
     }
 }
@@ -127,6 +132,8 @@ pub struct Rules {
     pub max_keyframe_s: Option<Value<f64>>,
     /// From small to large; a picture that none covers breaks the rules. Empty: nothing is known.
     pub video: Value<&'static [VideoTier]>,
+    /// The operator's own least and most, in place of the tiers'.
+    pub video_bounds: (Option<u32>, Option<u32>),
     pub max_audio_kbps: Option<Value<u32>>,
     pub sample_rate: Option<Value<u32>>,
     pub wide_only: Option<Value<()>>,
@@ -144,6 +151,11 @@ pub fn rules(platform: &str) -> Option<&'static Rules> {
     table::PLATFORMS.iter().find(|rules| rules.word == platform)
 }
 
+/// The same; what nobody knows has the rules of an ingest of one's own.
+pub fn or_custom(platform: &str) -> Rules {
+    *rules(platform).unwrap_or(&table::CUSTOM)
+}
+
 /// Every word that `rules` knows.
 pub fn words() -> impl Iterator<Item = &'static str> {
     table::PLATFORMS.iter().map(|rules| rules.word)
@@ -151,10 +163,22 @@ pub fn words() -> impl Iterator<Item = &'static str> {
 
 impl Rules {
     /// The tier that a picture falls into.
-    pub fn tier(&self, height: u32, fps: f64) -> Option<&'static VideoTier> {
+    pub fn tier(&self, height: u32, fps: f64) -> Option<VideoTier> {
         let mut tiers = self.video.value.iter();
         // 30000/1001 and 60000/1001 are meant where a platform says 30 and 60.
-        tiers.find(|tier| height <= tier.max_height && fps <= f64::from(tier.max_fps) + 0.001)
+        let tier = tiers
+            .find(|tier| height <= tier.max_height && fps <= f64::from(tier.max_fps) + 0.001)?;
+        Some(self.bounded(*tier))
+    }
+
+    /// With the operator's own bounds.
+    fn bounded(&self, tier: VideoTier) -> VideoTier {
+        let (least, most) = self.video_bounds;
+        VideoTier {
+            min_kbps: least.or(tier.min_kbps),
+            max_kbps: most.unwrap_or(tier.max_kbps),
+            ..tier
+        }
     }
 }
 

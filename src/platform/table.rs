@@ -62,7 +62,7 @@ pub(super) const GENERAL_FLOOR_KBPS: Value<u32> = seed(2_000);
 const GENERAL_TIERS: &[VideoTier] = &[up_to(u32::MAX, 1_000, 10_000)];
 
 /// An ingest of one's own, or one that Regia does not know.
-const CUSTOM: Rules = Rules {
+pub(super) const CUSTOM: Rules = Rules {
     word: "custom",
     name: "a custom ingest",
     ingest: None,
@@ -74,6 +74,7 @@ const CUSTOM: Rules = Rules {
     keyframe_s: seed(2.0),
     max_keyframe_s: None,
     video: seed(GENERAL_TIERS),
+    video_bounds: (None, None),
     max_audio_kbps: None,
     sample_rate: None,
     wide_only: None,
@@ -103,6 +104,7 @@ pub(super) const PLATFORMS: &[Rules] = &[
         keyframe_s: doc(2.0, NOTES),
         max_keyframe_s: None,
         video: doc(&[up_to(1_080, 30, 6_000)], NOTES),
+        video_bounds: (None, None),
         max_audio_kbps: Some(doc(128, NOTES)),
         sample_rate: Some(doc(48_000, NOTES)),
         wide_only: Some(doc((), NOTES)),
@@ -127,6 +129,7 @@ pub(super) const PLATFORMS: &[Rules] = &[
             &[up_to(1_080, 30, 10_000), up_to(1_080, 60, 12_000)],
             YOUTUBE_SETTINGS,
         ),
+        video_bounds: (None, None),
         max_audio_kbps: Some(encoder(160, OBS)),
         sample_rate: None,
         wide_only: None,
@@ -155,6 +158,7 @@ pub(super) const PLATFORMS: &[Rules] = &[
             ],
             FACEBOOK_REFERENCE,
         ),
+        video_bounds: (None, None),
         max_audio_kbps: Some(doc(256, FACEBOOK_REFERENCE)),
         sample_rate: None,
         wide_only: None,
@@ -175,6 +179,7 @@ pub(super) const PLATFORMS: &[Rules] = &[
         keyframe_s: unsure(2.0),
         max_keyframe_s: None,
         video: doc(&[up_to(1_080, 30, 5_000)], NOTES),
+        video_bounds: (None, None),
         max_audio_kbps: None,
         sample_rate: None,
         wide_only: None,
@@ -194,6 +199,7 @@ pub(super) const PLATFORMS: &[Rules] = &[
         keyframe_s: doc(2.0, NOTES),
         max_keyframe_s: None,
         video: encoder(&[up_to(1_080, 60, 6_000)], OBS),
+        video_bounds: (None, None),
         max_audio_kbps: Some(doc(320, NOTES)),
         sample_rate: None,
         wide_only: None,
@@ -214,6 +220,7 @@ pub(super) const PLATFORMS: &[Rules] = &[
         keyframe_s: encoder(3.0, NOTES),
         max_keyframe_s: None,
         video: encoder(&[up_to(u32::MAX, 1_000, 12_000)], NOTES),
+        video_bounds: (None, None),
         max_audio_kbps: Some(encoder(128, NOTES)),
         sample_rate: None,
         wide_only: None,

@@ -1,8 +1,23 @@
-//! The session: one broadcast, from the first publish to the last byte. Pure: `machine`, `overload`, `timeline`. Shell: `actor`.
+//! The session: one broadcast, from the first publish to the last byte.
+//!
+//! Pure: `air`, `control`, `event`, `guard`, `machine`, `moment`, `overload`, `timeline`, `watch`. Shell: `actor`, `clock`,
+//! `journal`, `keys`.
 
 mod actor;
+pub mod air;
+pub mod clock;
+pub mod control;
+pub mod event;
+pub mod guard;
+mod journal;
+pub mod keys;
 pub mod machine;
+pub mod moment;
 mod overload;
 pub mod timeline;
+mod watch;
 
-pub use actor::{SessionError, SessionHandle, SourceStatus, Status, start};
+pub use actor::{
+    Anyway, DestinationView, SessionError, SessionHandle, SourceStatus, StartAsk, Status, StopAsk,
+    start,
+};

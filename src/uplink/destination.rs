@@ -10,6 +10,7 @@ use super::tls::{TrustError, client_config};
 use crate::config::{Destination, IngestUrl, Mode, Programme, Timeline, Uplink, Window};
 use crate::media::MediaTime;
 use crate::rtmp::PublisherSettings;
+use crate::secret::Secret;
 use crate::window::{Cursor, Feed};
 use serde::Serialize;
 use std::sync::Arc;
@@ -55,6 +56,8 @@ pub struct DestinationStatus {
     pub hold_s: f64,
     /// Seconds of outage that the hold still covers.
     pub outage_left_s: f64,
+    /// Programme time that the ingest acknowledged, what was repeated counted once.
+    pub delivered_s: f64,
     /// Given up because it became older than the hold, in all: programme time, and media units (pictures and AAC frames).
     pub shed_s: f64,
     pub shed_units: u64,
@@ -63,6 +66,33 @@ pub struct DestinationStatus {
     pub reconnects: u32,
     pub ends_in_s: Option<f64>,
     pub error: Option<String>,
+}
+
+impl DestinationStatus {
+    /// Of one that was asked for and waits for the first picture.
+    pub fn waiting(destination: &Destination, window: &Window) -> Self {
+        DestinationStatus {
+            id: destination.id.clone(),
+            platform: destination.platform.clone(),
+            state: word(LaneState::Connecting),
+            uplink: None,
+            ingest: None,
+            standby: None,
+            bitrate_kbps: 0,
+            rtt_ms: None,
+            hold_used_s: 0.0,
+            hold_s: window.hold.as_secs_f64(),
+            outage_left_s: window.hold.as_secs_f64(),
+            delivered_s: 0.0,
+            shed_s: 0.0,
+            shed_units: 0,
+            replayed_s: 0.0,
+            undelivered_s: 0.0,
+            reconnects: 0,
+            ends_in_s: None,
+            error: None,
+        }
+    }
 }
 
 /// A destination under way. Dropping it ends its connections at once.
@@ -76,8 +106,13 @@ pub struct RunningDestination {
 }
 
 impl RunningDestination {
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is another part of what a destination needs"
+    )]
     pub fn start(
         destination: &Destination,
+        key: &Secret,
         uplinks: &[Uplink],
         window: &Window,
         programme: &Programme,
@@ -105,7 +140,7 @@ impl RunningDestination {
                 publisher: PublisherSettings {
                     app: String::new(),
                     tc_url: String::new(),
-                    key: destination.key.clone(),
+                    key: key.clone(),
                     credentials: destination.credentials.clone(),
                     chunk_size: CHUNK_SIZE,
                 },
@@ -113,7 +148,8 @@ impl RunningDestination {
                 start: Some(start.from.clone()),
                 base: start.base,
                 hold: window.hold,
-                delay: window.delay,
+                // The session lets nothing out before its time.
+                delay: Duration::ZERO,
                 catch_up: destination.catch_up.unwrap_or(window.catch_up),
                 resume: destination.resume,
                 // Two lanes carry the same timestamps only on one timeline.
@@ -202,6 +238,12 @@ impl RunningDestination {
             hold_used_s: hold_used.as_secs_f64(),
             hold_s: self.hold.as_secs_f64(),
             outage_left_s: self.hold.saturating_sub(hold_used).as_secs_f64(),
+            delivered_s: lanes
+                .iter()
+                .map(|lane| lane.delivered)
+                .max()
+                .unwrap_or_default()
+                .as_secs_f64(),
             shed_s: sum(|lane| lane.shed.time),
             shed_units: lanes.iter().map(|lane| lane.shed.units).sum(),
             replayed_s: sum(|lane| lane.replayed),

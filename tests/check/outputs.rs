@@ -2,7 +2,7 @@
 
 use crate::machine::Machine;
 use crate::{GOOD, SECRET, lines, loaded, says};
-use regia::config::OnLimit;
+use regia::config::{OnLimit, Secret, StreamKey};
 
 #[test]
 fn uplinks() {
@@ -130,7 +130,7 @@ fn stream_keys() {
         key,
         "",
         &[
-            "31:1: destination \"show\".key: is missing; give one of key, key_file, key_env; where a platform gives one URL and no key, the key is what follows its last slash",
+            "31:1: destination \"show\".key: is missing; give one of key, key_file, key_env, key_secret; where a platform gives one URL and no key, the key is what follows its last slash",
         ],
     );
     says(
@@ -204,11 +204,12 @@ fn stream_keys() {
             "35:11: destination \"show\".key_env: the environment variable it names is not set; set it where Regia is started (systemd: EnvironmentFile=)",
         ],
     );
+    says(key, "key_secret = \"main\"", &[]);
     says(
         key,
-        "key_secret = \"Xq7vT2mNzR4w\"",
+        "key_secret = \"a key, not a name\"",
         &[
-            "35:1: destination \"show\".key_secret: this version of Regia has no encrypted key store yet; use key_file or key_env",
+            "35:14: destination \"show\".key_secret: is not the name of a key slot; letters, digits, - and _; `regia key set NAME` fills it",
         ],
     );
     let text = format!(
@@ -225,7 +226,8 @@ fn stream_keys() {
 #[test]
 fn a_key_file_ends_with_a_newline() {
     let text = GOOD.replace("key = \"Xq7vT2mNzR4w\"", "key_file = \"stream.key\"");
-    assert_eq!(loaded(&text).settings.destinations[0].key.expose(), SECRET);
+    let key = loaded(&text).settings.destinations.remove(0).key;
+    assert_eq!(key, StreamKey::Given(Secret::new(SECRET)));
 }
 
 #[test]
@@ -280,7 +282,7 @@ fn platforms_and_limits() {
         platform,
         "platform = \"linkedin\"\non_limit = \"rollover\"",
         &[
-            "34:12: destination \"show\".on_limit: \"rollover\" starts a second session before the first ends, and that needs a further key; give one of rollover_key, rollover_key_file, rollover_key_env, or write \"end\"",
+            "34:12: destination \"show\".on_limit: \"rollover\" starts a second session before the first ends, and that needs a further key; give one of rollover_key, rollover_key_file, rollover_key_env, rollover_key_secret, or write \"end\"",
         ],
     );
     says(
@@ -296,7 +298,10 @@ fn platforms_and_limits() {
     );
     let destination = loaded(&text).settings.destinations.remove(0);
     assert_eq!(destination.on_limit, OnLimit::Rollover);
-    assert_eq!(destination.rollover_key.unwrap().expose(), "nextkey");
+    assert_eq!(
+        destination.rollover_key,
+        Some(StreamKey::Given(Secret::new("nextkey")))
+    );
     says(
         "[programme.video]",
         "[programme.audio]\nbitrate_kbps = 192\n[programme.video]",

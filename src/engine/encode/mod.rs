@@ -3,6 +3,7 @@
 
 mod branch;
 mod candidates;
+pub mod clip;
 pub mod trial;
 
 pub use branch::caps_filter;

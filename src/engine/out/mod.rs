@@ -5,7 +5,7 @@ pub mod interleave;
 
 use crate::bridge::codec::{Message, ProtocolError};
 use crate::bridge::protocol::{EngineEvent, Up, VERSION};
-use crate::media::{AudioConfig, MediaUnit, StreamConfig, VideoConfig};
+use crate::media::{AudioConfig, Clip, MediaUnit, StreamConfig, VideoConfig};
 use bytes::Bytes;
 use interleave::Interleave;
 use std::io::{self, IoSlice, Write};
@@ -19,6 +19,7 @@ pub enum Out {
     /// AudioSpecificConfig.
     AudioHeader(Bytes),
     Unit(MediaUnit),
+    Slate(Clip),
     /// The last one: everything before it is written when the writer ends.
     End,
 }
@@ -61,6 +62,7 @@ impl<W: Write> Writer<W> {
         while let Ok(out) = outs.recv() {
             match out {
                 Out::Event(event) => self.write(&Up::Event(event))?,
+                Out::Slate(clip) => self.write(&Up::Slate(clip))?,
                 Out::VideoHeader(avcc) => {
                     self.config.video.avcc = avcc;
                     self.configure()?;
@@ -191,6 +193,7 @@ mod tests {
                 Up::Unit(u) if u.track == Track::Video => "video",
                 Up::Unit(_) => "audio",
                 Up::Event(_) => "event",
+                Up::Slate(_) => "slate",
             });
         }
         assert_eq!(kinds, ["hello", "config", "video", "audio"]);

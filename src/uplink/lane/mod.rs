@@ -123,6 +123,8 @@ struct Lane {
     ends_at: MediaTime,
     ended: bool,
     published: u32,
+    /// Decode time of the first unit of the first publish.
+    began: Option<MediaTime>,
     status: LaneStatus,
     sender: Arc<watch::Sender<LaneStatus>>,
     /// What the publish that is under way would repeat.
@@ -169,6 +171,7 @@ impl Lane {
             ends_at: MediaTime::ZERO,
             ended: false,
             published: 0,
+            began: None,
             status: LaneStatus {
                 video_kbps: setup.steer.as_ref().map(Steer::current),
                 ..LaneStatus::default()
@@ -260,6 +263,9 @@ impl Lane {
             Timeline::Restart => (begins, 0),
         };
         self.attempt = begin.repeated;
+        if self.published == 0 {
+            self.began = begin.from.peek().map(|entry| entry.unit.dts);
+        }
         let Some(handle) = self.connections.get_mut(&id) else {
             return;
         };

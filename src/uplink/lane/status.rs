@@ -32,6 +32,8 @@ pub struct LaneStatus {
     pub round_trip: Option<Duration>,
     /// Age of the oldest unit that is not acknowledged, beyond the delay.
     pub hold_used: Duration,
+    /// Programme time acknowledged since the first publish, less what was shed.
+    pub delivered: Duration,
     pub shed: Shed,
     pub replayed: Duration,
     /// Publishes after the first.
@@ -124,6 +126,9 @@ impl Lane {
         } else {
             self.status.round_trip = None;
             self.status.bitrate_kbps = 0;
+        }
+        if let (Some(began), Some(reached)) = (self.began, self.position.acknowledged()) {
+            self.status.delivered = reached.since(began).saturating_sub(self.status.shed.time);
         }
         self.log_shed();
         self.sender.send_replace(self.status.clone());

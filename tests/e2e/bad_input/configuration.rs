@@ -146,7 +146,7 @@ fn key_absent() {
     says(
         "key_file = \"stream.key\"\n",
         "",
-        "12:1: destination \"out\".key: is missing; give one of key, key_file, key_env; where a platform gives one URL and no key, the key is what follows its last slash",
+        "12:1: destination \"out\".key: is missing; give one of key, key_file, key_env, key_secret; where a platform gives one URL and no key, the key is what follows its last slash",
     );
 }
 

@@ -1,0 +1,264 @@
+//! The session's owner: one task that holds the engine, the window and the destinations, and takes requests through a
+//! channel. Shell.
+//!
+//! `handle` is how others act on it and `requests` what becomes of that; `programme` is what comes in from the engine, `broadcast`
+//! and `recordings` what goes out, as the pure `control` decides; `memory` is what is written down, `status` what is shown.
+
+mod broadcast;
+mod handle;
+mod memory;
+mod programme;
+mod recordings;
+mod requests;
+mod status;
+mod terms;
+
+pub use handle::{Anyway, SessionError, SessionHandle, StartAsk, StopAsk};
+pub use status::{DestinationView, SourceStatus, Status};
+
+use super::air::Air;
+use super::clock::{self, Clock};
+use super::control::{Control, RunId};
+use super::event::Totals;
+use super::journal::Journal;
+use super::keys::{Keyring, Memory, Secrets};
+use super::overload::Overload;
+use super::timeline::Timeline;
+use crate::bridge::supervisor::{self, EngineHandle, EngineOutput, SupervisorSettings};
+use crate::config::{EngineSpec, Settings, Tune};
+use crate::media::StreamConfig;
+use crate::store::{SessionRow, Store, Vault};
+use crate::uplink::carrier::{Carriers, watch_carriers};
+use crate::window::FeedWriter;
+use broadcast::Session;
+use handle::Request;
+use memory::Found;
+use recordings::Recordings;
+use requests::Answers;
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::{mpsc, watch};
+use tokio::time::sleep_until;
+use tracing::{error, info};
+
+const TICK: Duration = Duration::from_millis(250);
+
+/// Starts the engine and the session's actor, and goes on with what was on air when the process before this one ended. Both end
+/// when every handle is dropped. Without a memory nothing outlives the process.
+pub async fn start(settings: Settings, memory: Option<Memory>) -> io::Result<SessionHandle> {
+    let settings = Arc::new(settings);
+    let spec = EngineSpec {
+        programme: settings.programme.clone(),
+        sources: settings.sources.clone(),
+        scenes: settings.scenes.clone(),
+    };
+    let interfaces = settings
+        .uplinks
+        .iter()
+        .map(|uplink| uplink.interface.clone())
+        .collect();
+    let carriers = watch_carriers(interfaces).await?;
+    let (output, engine_output) = mpsc::channel(256);
+    // First of all: it takes the longest.
+    let engine = supervisor::start(SupervisorSettings::new(spec)?, output);
+    let (store, vault, mut notices) = match memory {
+        Some(memory) => (Some(memory.store), memory.vault, memory.notices),
+        None => {
+            let vault = Vault::passing().map_err(io::Error::other)?;
+            (None, vault, Vec::new())
+        }
+    };
+    let keyring = Keyring::new(store.clone(), vault);
+    let found = match &store {
+        Some(store) => Found::look(&keyring, store, &settings).await,
+        None => Ok(None),
+    };
+    let found = found.unwrap_or_else(|notice| {
+        notices.push(notice);
+        None
+    });
+    let (requests, inbox) = mpsc::channel(16);
+    let mut actor = Actor::new(Arc::clone(&settings), engine, carriers, store.clone());
+    actor.notices = notices;
+    if let Some(found) = found {
+        actor.resume(found);
+        actor.carry_out(Instant::now());
+    }
+    memory::tell_notices(&actor.notices);
+    let entries = actor.journal.listen();
+    let (sender, status) = watch::channel(actor.status(Instant::now(), clock::moment()));
+    tokio::spawn(actor.run(inbox, engine_output, sender));
+    Ok(SessionHandle {
+        requests,
+        status,
+        settings,
+        keyring,
+        store,
+        entries,
+    })
+}
+
+struct Actor {
+    settings: Arc<Settings>,
+    control: Control,
+    /// The keys that runs publish with, and those of the sessions after.
+    secrets: Secrets,
+    clock: Clock,
+    store: Option<Store>,
+    journal: Journal,
+
+    engine: EngineHandle,
+    /// The engine has given units, and none has been missed since.
+    engine_gives: bool,
+    engine_lost: Option<Instant>,
+    engine_runs: u64,
+    engine_pid: Option<u32>,
+    encoder: Option<String>,
+    video_kbps: u32,
+    overload: Overload,
+    sources: BTreeMap<String, SourceStatus>,
+
+    timeline: Timeline,
+    config: Option<Arc<StreamConfig>>,
+    /// As it is made: recordings read this.
+    programme: FeedWriter,
+    air: Air,
+    /// As it goes out: destinations read this.
+    on_air: FeedWriter,
+    /// A dump was asked for, and its slate is out.
+    dumping: bool,
+    covered: bool,
+
+    carriers: watch::Receiver<Carriers>,
+    session: Option<Session>,
+    /// Recordings of sessions that are over, until the last of them is on the disk.
+    closing: Vec<Recordings>,
+    ended_at: Option<Instant>,
+    /// What the operator should know, until the next start.
+    notices: Vec<String>,
+    answers: Answers,
+    last_id: i64,
+    last_elapsed: Duration,
+    sampled: Option<Instant>,
+    /// The session's row as it was last written.
+    row: Option<SessionRow>,
+    /// Of runs that go on, from the processes before.
+    totals_before: BTreeMap<RunId, Totals>,
+}
+
+/// How long units are gathered before the destinations are woken for them: about two frames, beside half a second that the encoder
+/// takes with lookahead; not at all where latency was asked for.
+fn gather(tune: Tune) -> Duration {
+    match tune {
+        Tune::Quality => Duration::from_millis(45),
+        Tune::Latency => Duration::ZERO,
+    }
+}
+
+impl Actor {
+    fn new(
+        settings: Arc<Settings>,
+        engine: EngineHandle,
+        carriers: watch::Receiver<Carriers>,
+        store: Option<Store>,
+    ) -> Self {
+        let terms = terms::of(&settings);
+        let gather = gather(settings.programme.video.tune);
+        let limited = terms.iter().any(|terms| terms.limits.limit.is_some());
+        if limited || !settings.window.delay.is_zero() {
+            engine.want_slate();
+        }
+        Actor {
+            control: Control::new(terms),
+            secrets: Secrets::new(),
+            clock: Clock::of_this_machine(),
+            journal: Journal::new(store.clone()),
+            store,
+            engine,
+            engine_gives: false,
+            engine_lost: None,
+            engine_runs: 0,
+            engine_pid: None,
+            encoder: None,
+            video_kbps: settings.programme.video.bitrate_kbps,
+            overload: Overload::default(),
+            sources: BTreeMap::new(),
+            timeline: Timeline::new(settings.programme.fps, settings.programme.audio.sample_rate),
+            config: None,
+            programme: FeedWriter::gathering(gather),
+            air: Air::new(settings.window.delay),
+            on_air: FeedWriter::gathering(gather),
+            dumping: false,
+            covered: false,
+            carriers,
+            session: None,
+            closing: Vec::new(),
+            ended_at: None,
+            notices: Vec::new(),
+            answers: Answers::default(),
+            last_id: 0,
+            last_elapsed: Duration::ZERO,
+            sampled: None,
+            row: None,
+            totals_before: BTreeMap::new(),
+            settings,
+        }
+    }
+
+    async fn run(
+        mut self,
+        mut requests: mpsc::Receiver<Request>,
+        mut engine: mpsc::Receiver<EngineOutput>,
+        status: watch::Sender<Status>,
+    ) {
+        let mut tick = tokio::time::interval(TICK);
+        loop {
+            let due = self.air.poll_timeout();
+            tokio::select! {
+                Some(output) = engine.recv() => self.take(Instant::now(), output),
+                request = requests.recv() => match request {
+                    Some(request) => self.answer(request, &status),
+                    None => break,
+                },
+                () = sleep_until(due.unwrap_or_else(Instant::now).into()), if due.is_some() => {
+                    self.air_what_is_due(Instant::now());
+                }
+                _ = tick.tick() => {
+                    self.tick(Instant::now());
+                    self.publish(&status);
+                }
+            }
+            self.carry_out(Instant::now());
+        }
+        self.engine.stop();
+    }
+
+    fn tick(&mut self, now: Instant) {
+        let moment = clock::moment();
+        if self.control.session().is_some() {
+            self.last_elapsed = self.control.elapsed(moment);
+        }
+        self.tend_session(now);
+        self.control.tick(moment);
+        self.carry_out(now);
+        self.tend_programme(now);
+        self.sample(now);
+    }
+
+    fn publish(&self, status: &watch::Sender<Status>) {
+        let new = self.status(Instant::now(), clock::moment());
+        let state = new.state;
+        let old = status.send_replace(new);
+        if old.state != state {
+            info!("{} → {state}", old.state);
+            if !old.state.may_become(state) {
+                error!(
+                    "a fault of ours: {} may not become {state}; please report it",
+                    old.state
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! A session's recordings: they begin with it, take every unit of the programme, and end with its last destination. Shell.
+
+use crate::config::Recording;
+use crate::recording;
+use crate::uplink::destination::SessionStart;
+use crate::window::Feed;
+use std::path::{Path, PathBuf};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tracing::{Instrument, error, info, info_span};
+
+/// Names tried for a file that is there already.
+const NAMES: u32 = 100;
+
+pub(super) struct Recordings {
+    /// What is to be recorded, until it is begun.
+    planned: Vec<(String, PathBuf)>,
+    paths: Vec<PathBuf>,
+    tasks: JoinSet<Option<(String, String)>>,
+    stop: watch::Sender<Option<u64>>,
+    /// The newest unit that any destination that was stopped delivers.
+    last_unit: u64,
+}
+
+impl Recordings {
+    pub(super) fn plan(recordings: &[Recording]) -> Self {
+        let planned: Vec<(String, PathBuf)> = recordings
+            .iter()
+            .map(|recording| (recording.id.clone(), free_path(recording)))
+            .collect();
+        Recordings {
+            paths: planned.iter().map(|(_, path)| path.clone()).collect(),
+            planned,
+            tasks: JoinSet::new(),
+            stop: watch::channel(None).0,
+            last_unit: 0,
+        }
+    }
+
+    pub(super) fn paths(&self) -> Vec<String> {
+        self.paths
+            .iter()
+            .map(|path| path.display().to_string())
+            .collect()
+    }
+
+    /// Whether they wait for the first keyframe.
+    pub(super) fn wait(&self) -> bool {
+        !self.planned.is_empty()
+    }
+
+    pub(super) fn begin(&mut self, feed: &Feed, start: &SessionStart) {
+        for (id, path) in self.planned.drain(..) {
+            let (feed, start, stop) = (feed.clone(), start.clone(), self.stop.subscribe());
+            let span = info_span!("recording", %id);
+            let task = async move {
+                info!(path = %path.display(), "recording");
+                let ended = recording::record(&path, feed, start.from, start.base, stop).await;
+                let error = ended.err()?;
+                error!(%error, "the recording ended; the broadcast goes on");
+                Some((id, error.to_string()))
+            };
+            self.tasks.spawn(task.instrument(span));
+        }
+    }
+
+    /// A destination delivers up to this unit.
+    pub(super) fn ends_at(&mut self, until: u64) {
+        self.last_unit = until;
+    }
+
+    /// Every destination has its last unit; without any, `newest` is the last.
+    pub(super) fn end(&mut self, newest: u64) {
+        let until = if self.last_unit == 0 {
+            newest
+        } else {
+            self.last_unit
+        };
+        self.planned.clear();
+        self.stop.send_if_modified(|stop| {
+            let first = stop.is_none();
+            stop.get_or_insert(until);
+            first
+        });
+    }
+
+    /// Those that ended by themselves, with why.
+    pub(super) fn failures(&mut self) -> Vec<(String, String)> {
+        let mut failed = Vec::new();
+        while let Some(ended) = self.tasks.try_join_next() {
+            failed.extend(ended.ok().flatten());
+        }
+        failed
+    }
+
+    pub(super) fn have_ended(&mut self) -> bool {
+        while self.tasks.try_join_next().is_some() {}
+        self.tasks.is_empty()
+    }
+}
+
+/// Named by the second it begins in; a restart may come within the same.
+fn free_path(recording: &Recording) -> PathBuf {
+    let name = recording::file_name(&recording.id, jiff::Timestamp::now());
+    let path = recording.path.join(&name);
+    if !path.exists() {
+        return path;
+    }
+    let stem = Path::new(&name).with_extension("");
+    (2..NAMES)
+        .map(|n| recording.path.join(format!("{}-{n}.flv", stem.display())))
+        .find(|path| !path.exists())
+        .unwrap_or(path)
+}

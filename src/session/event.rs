@@ -1,0 +1,744 @@
+//! The log's vocabulary: all that is worth keeping of a broadcast, as data for the journal, the report and the panel, and
+//! as a sentence for an operator. Pure.
+//!
+//! An entry is written once and never changed. Whoever reads an old journal meets only words that were written then, so
+//! a variant may gain optional fields, and no word may change its meaning.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::time::Duration;
+
+/// One line of the log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Wall time, milliseconds since 1970-01-01 UTC: for people. Intervals come from `elapsed`.
+    #[serde(rename = "at_ms")]
+    pub at: i64,
+    /// None: outside of any broadcast.
+    pub session: Option<SessionId>,
+    /// Since the session's start by a clock that no step of the wall clock moves; zero outside of a session.
+    #[serde(rename = "elapsed_s", with = "seconds")]
+    pub elapsed: Duration,
+    pub who: Who,
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+/// Names a session to people and scripts: the second it started in, UTC, as `20260731-193000`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SessionId(String);
+
+impl SessionId {
+    pub fn new(name: impl Into<String>) -> Self {
+        SessionId(name.into())
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Who brought it about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Who {
+    /// Somebody at the panel, by name.
+    Operator(String),
+    /// The command line on the box itself.
+    Cli,
+    /// A planned show, by its id.
+    Schedule(String),
+    Regia,
+}
+
+impl fmt::Display for Who {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Who::Operator(name) => write!(f, "{name}"),
+            Who::Cli => f.write_str("the command line"),
+            Who::Schedule(show) => write!(f, "the schedule ({show})"),
+            Who::Regia => f.write_str("Regia"),
+        }
+    }
+}
+
+/// What happened. Durations are seconds, bitrates kb/s of video unless they say otherwise.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// A broadcast was asked for.
+    Started {
+        destinations: Vec<String>,
+        /// The files that record it.
+        recordings: Vec<String>,
+    },
+    /// Pre-flight had problems, and the operator started all the same.
+    Anyway {
+        reason: String,
+        /// Pre-flight's rows that were problems, as they were shown.
+        problems: Vec<String>,
+    },
+    /// The daemon is back and goes on with a broadcast that was under way. Destinations that are not named here were
+    /// ended by the outage; `NotResumed` says why.
+    Resumed {
+        destinations: Vec<String>,
+        outage_s: f64,
+    },
+    /// The daemon is back, and a broadcast that was under way stays off the air.
+    NotResumed {
+        destination: Option<String>,
+        outage_s: f64,
+        reason: String,
+    },
+
+    /// It was asked for, and could not be begun.
+    StartFailed {
+        destination: String,
+        reason: String,
+    },
+    /// A connection was told to publish and does.
+    Publishing {
+        destination: String,
+        uplink: Option<String>,
+        ingest: String,
+        /// It continues a stream that this session published before.
+        resumed: bool,
+    },
+    /// The first of it was acknowledged.
+    OnAir {
+        destination: String,
+    },
+    /// The connection is there and takes nothing.
+    Stalled {
+        destination: String,
+        reason: String,
+    },
+    /// The connection is gone.
+    Lost {
+        destination: String,
+        reason: String,
+    },
+    /// It is on air again, by another way than before or by the same.
+    Failover {
+        destination: String,
+        from: String,
+        to: String,
+        /// How long nothing was delivered.
+        outage_s: f64,
+        covered: Covered,
+    },
+    /// Never sent, because it became older than the hold.
+    Shed {
+        destination: String,
+        seconds: f64,
+        /// Pictures and AAC frames.
+        units: u64,
+    },
+    /// Sent a second time, because it was not certain that it had arrived.
+    Replayed {
+        destination: String,
+        seconds: f64,
+    },
+    /// The encoder's bitrate was changed in flight.
+    Bitrate {
+        kbps: u32,
+        from_kbps: u32,
+        reason: String,
+    },
+
+    /// The platform's limit comes near.
+    GuardWarning {
+        destination: String,
+        ends_in_s: f64,
+        /// Whether a further session takes over at the end.
+        rolls_over: bool,
+    },
+    /// A platform archives no longer session than this, and goes on all the same.
+    ArchiveWarning {
+        destination: String,
+        ends_in_s: f64,
+    },
+    /// The guard's end was put off.
+    Extended {
+        destination: String,
+        by_s: f64,
+        ends_in_s: f64,
+    },
+    /// What the guard was asked for, and why it can't be.
+    NotExtended {
+        destination: String,
+        reason: String,
+    },
+    /// The next session of a destination publishes, and the one before is ended.
+    Rollover {
+        destination: String,
+        /// Sessions of this destination so far, this one counted.
+        session: u32,
+    },
+    RolloverFailed {
+        destination: String,
+        reason: String,
+    },
+    /// The programme shows its closing scene; None: the slate.
+    ClosingScene {
+        scene: Option<String>,
+    },
+    /// The limit is so near that this destination is ended.
+    LimitReached {
+        destination: String,
+        limit_s: f64,
+    },
+
+    /// What was delayed and not yet sent was thrown away.
+    Dump {
+        seconds: f64,
+        units: u64,
+    },
+    /// The slate that a dump left has been replaced by the programme.
+    DumpOver,
+
+    SourceLost {
+        source: String,
+        detail: String,
+    },
+    SourceLive {
+        source: String,
+        detail: String,
+    },
+    EngineDied {
+        run: u64,
+        reason: String,
+    },
+    /// Another engine gives pictures.
+    EngineBack {
+        run: u64,
+        /// For which the programme had none.
+        gap_s: f64,
+    },
+    /// The machine was too slow for the programme.
+    FramesLeftOut {
+        frames: u64,
+    },
+    /// A recording ended by itself; the broadcast goes on.
+    RecordingFailed {
+        recording: String,
+        reason: String,
+    },
+
+    /// Set by an operator, to find the moment again.
+    Marker {
+        text: String,
+    },
+    StopAsked {
+        destinations: Vec<String>,
+    },
+    DestinationEnded {
+        destination: String,
+        reason: EndReason,
+        totals: Totals,
+    },
+    Ended {
+        delivered_s: f64,
+    },
+
+    /// Each few seconds while a destination is on air: for the report's curves, and for no log that people read.
+    Sample {
+        destination: String,
+        /// Of the connection, all told.
+        kbps: u32,
+        rtt_ms: Option<f64>,
+        /// How far behind the programme the destination is, beyond the delay.
+        hold_used_s: f64,
+        /// Short-term loudness; None while nobody measures it.
+        loudness_lufs: Option<f64>,
+    },
+
+    KeySaved {
+        slot: String,
+        fingerprint: String,
+    },
+    KeyDeleted {
+        slot: String,
+    },
+}
+
+/// What an audience saw of an outage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Covered {
+    /// Nothing was lost: all of it was sent again.
+    Replay,
+    /// Part of it was older than the hold and was never sent.
+    Partly,
+    /// The destination resumes with the newest picture: what was in between was never sent.
+    Live,
+}
+
+/// Why a destination ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndReason {
+    /// Somebody asked for it.
+    Asked,
+    /// The guard, before the platform's limit.
+    Limit,
+    /// A further session took over.
+    RolledOver,
+    /// It could not be started, or the daemon was away for too long.
+    Failed,
+}
+
+/// A destination's sums over a session, resumptions counted in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Totals {
+    /// Programme time that the ingest acknowledged, what was repeated counted once.
+    pub delivered_s: f64,
+    pub shed_s: f64,
+    pub shed_units: u64,
+    pub replayed_s: f64,
+    /// Not delivered when it ended.
+    pub undelivered_s: f64,
+    /// Publishes after the first.
+    pub reconnects: u32,
+}
+
+impl Event {
+    /// The destination it is about, if it is about one.
+    pub fn destination(&self) -> Option<&str> {
+        match self {
+            Event::StartFailed { destination, .. }
+            | Event::Publishing { destination, .. }
+            | Event::OnAir { destination }
+            | Event::Stalled { destination, .. }
+            | Event::Lost { destination, .. }
+            | Event::Failover { destination, .. }
+            | Event::Shed { destination, .. }
+            | Event::Replayed { destination, .. }
+            | Event::GuardWarning { destination, .. }
+            | Event::ArchiveWarning { destination, .. }
+            | Event::Extended { destination, .. }
+            | Event::NotExtended { destination, .. }
+            | Event::Rollover { destination, .. }
+            | Event::RolloverFailed { destination, .. }
+            | Event::LimitReached { destination, .. }
+            | Event::DestinationEnded { destination, .. }
+            | Event::Sample { destination, .. } => Some(destination),
+            Event::NotResumed { destination, .. } => destination.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// Whether a person who follows the broadcast wants to read it.
+    pub fn is_for_people(&self) -> bool {
+        !matches!(self, Event::Sample { .. })
+    }
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Event::Started {
+                destinations,
+                recordings,
+            } => {
+                write!(f, "The broadcast to {} starts", list(destinations))?;
+                match recordings.as_slice() {
+                    [] => f.write_str("; it is not recorded."),
+                    files => write!(f, "; it is recorded to {}.", list(files)),
+                }
+            }
+            Event::Anyway { reason, problems } => write!(
+                f,
+                "Started although pre-flight found {}: {reason}.",
+                match problems.len() {
+                    1 => "a problem".to_owned(),
+                    n => format!("{n} problems"),
+                }
+            ),
+            Event::Resumed {
+                destinations,
+                outage_s,
+            } => write!(
+                f,
+                "Regia was away for {} and goes on with {}.",
+                span(*outage_s),
+                list(destinations)
+            ),
+            Event::NotResumed {
+                destination,
+                outage_s,
+                reason,
+            } => {
+                let what = destination.as_deref().unwrap_or("the broadcast");
+                let away = span(*outage_s);
+                write!(
+                    f,
+                    "Regia was away for {away}, and {what} stays off the air: {reason}."
+                )
+            }
+            Event::StartFailed {
+                destination,
+                reason,
+            } => write!(f, "{destination} can't start: {reason}."),
+            Event::Publishing {
+                destination,
+                uplink,
+                ingest,
+                resumed,
+            } => {
+                let verb = if *resumed {
+                    "is published again"
+                } else {
+                    "is published"
+                };
+                write!(f, "{destination} {verb} to {ingest}{}.", over(uplink))
+            }
+            Event::OnAir { destination } => write!(f, "{destination} is on air."),
+            Event::Stalled {
+                destination,
+                reason,
+            } => write!(f, "{destination} has stalled: {reason}."),
+            Event::Lost {
+                destination,
+                reason,
+            } => write!(f, "{destination} lost its connection: {reason}."),
+            Event::Failover {
+                destination,
+                from,
+                to,
+                outage_s,
+                covered,
+            } => {
+                let way = if from == to {
+                    format!("again by {to}")
+                } else {
+                    format!("by {to} instead of {from}")
+                };
+                let covered = match covered {
+                    Covered::Replay => "nothing was lost",
+                    Covered::Partly => "a part of it was lost",
+                    Covered::Live => "it goes on with the newest picture",
+                };
+                let away = span(*outage_s);
+                write!(
+                    f,
+                    "{destination} is delivered {way} after {away}: {covered}."
+                )
+            }
+            Event::Shed {
+                destination,
+                seconds,
+                ..
+            } => write!(
+                f,
+                "{destination} lost {}: it had become older than the hold.",
+                span(*seconds)
+            ),
+            Event::Replayed {
+                destination,
+                seconds,
+            } => write!(f, "{destination} was sent {} again.", span(*seconds)),
+            Event::Bitrate {
+                kbps,
+                from_kbps,
+                reason,
+            } => write!(
+                f,
+                "The picture's bitrate goes from {from_kbps} to {kbps} kb/s: {reason}."
+            ),
+            Event::GuardWarning {
+                destination,
+                ends_in_s,
+                rolls_over,
+            } => {
+                let end = if *rolls_over {
+                    "goes over to its next session"
+                } else {
+                    "ends"
+                };
+                let left = span(*ends_in_s);
+                write!(f, "{destination} {end} in {left}: the platform's limit.")
+            }
+            Event::ArchiveWarning {
+                destination,
+                ends_in_s,
+            } => write!(
+                f,
+                "{destination} is not archived by its platform when it goes on for more than {}.",
+                span(*ends_in_s)
+            ),
+            Event::Extended {
+                destination,
+                by_s,
+                ends_in_s,
+            } => write!(
+                f,
+                "{destination} was extended by {} and ends in {}.",
+                span(*by_s),
+                span(*ends_in_s)
+            ),
+            Event::NotExtended {
+                destination,
+                reason,
+            } => write!(f, "{destination} was not extended: {reason}."),
+            Event::Rollover {
+                destination,
+                session,
+            } => write!(
+                f,
+                "{destination} goes on in its session {session}; the one before is ended."
+            ),
+            Event::RolloverFailed {
+                destination,
+                reason,
+            } => write!(
+                f,
+                "{destination} could not go over to its next session: {reason}."
+            ),
+            Event::ClosingScene { scene: Some(scene) } => {
+                write!(f, "The closing scene {scene} is shown.")
+            }
+            Event::ClosingScene { scene: None } => f.write_str("The slate is shown to close."),
+            Event::LimitReached {
+                destination,
+                limit_s,
+            } => write!(
+                f,
+                "{destination} is ended before the platform does, whose limit is {}.",
+                span(*limit_s)
+            ),
+            Event::Dump { seconds, .. } => write!(
+                f,
+                "{} that had not left yet were thrown away; the slate is shown.",
+                span(*seconds)
+            ),
+            Event::DumpOver => f.write_str("The delay has filled again; the programme is back."),
+            Event::SourceLost { source, detail } => {
+                write!(
+                    f,
+                    "Source {source} is lost, its slate is shown{}.",
+                    of(detail)
+                )
+            }
+            Event::SourceLive { source, detail } => {
+                write!(f, "Source {source} is live{}.", of(detail))
+            }
+            Event::EngineDied { run, reason } => write!(
+                f,
+                "Engine {run} ended ({reason}); another is started, the connections stay."
+            ),
+            Event::EngineBack { run, gap_s } => write!(
+                f,
+                "Engine {run} gives pictures; the programme had none for {}.",
+                span(*gap_s)
+            ),
+            Event::FramesLeftOut { frames } => write!(
+                f,
+                "{frames} frames were left out: this machine is too slow for the programme."
+            ),
+            Event::RecordingFailed { recording, reason } => write!(
+                f,
+                "Recording {recording} ended ({reason}); the broadcast goes on."
+            ),
+            Event::Marker { text } if text.is_empty() => f.write_str("Marked."),
+            Event::Marker { text } => write!(f, "Marked: {text}"),
+            Event::StopAsked { destinations } => {
+                write!(f, "The end of {} was asked for.", list(destinations))
+            }
+            Event::DestinationEnded {
+                destination,
+                reason,
+                totals,
+            } => {
+                let why = match reason {
+                    EndReason::Asked => "as asked",
+                    EndReason::Limit => "by the guard",
+                    EndReason::RolledOver => "for its next session",
+                    EndReason::Failed => "by a failure",
+                };
+                let delivered = span(totals.delivered_s);
+                write!(f, "{destination} ended {why}: {delivered} delivered")?;
+                if totals.shed_s > 0.0 {
+                    write!(f, ", {} lost to outages", span(totals.shed_s))?;
+                }
+                if totals.undelivered_s > 0.0 {
+                    write!(f, ", {} undelivered at the end", span(totals.undelivered_s))?;
+                }
+                f.write_str(".")
+            }
+            Event::Ended { delivered_s } => {
+                write!(f, "The broadcast has ended after {}.", span(*delivered_s))
+            }
+            Event::Sample {
+                destination, kbps, ..
+            } => write!(f, "{destination} is sent {kbps} kb/s."),
+            Event::KeySaved { slot, fingerprint } => {
+                write!(f, "A key was saved in slot {slot}: {fingerprint}.")
+            }
+            Event::KeyDeleted { slot } => write!(f, "The key in slot {slot} was deleted."),
+        }
+    }
+}
+
+fn list(words: &[String]) -> String {
+    match words {
+        [] => "nothing".to_owned(),
+        [one] => one.clone(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}
+
+fn over(uplink: &Option<String>) -> String {
+    uplink
+        .as_deref()
+        .map(|uplink| format!(" over {uplink}"))
+        .unwrap_or_default()
+}
+
+fn of(detail: &str) -> String {
+    if detail.is_empty() {
+        String::new()
+    } else {
+        format!(" ({detail})")
+    }
+}
+
+/// Seconds in an operator's words: 0.4 s, 12 s, 5 min, 3 h 58 min.
+pub fn span(seconds: f64) -> String {
+    let whole = seconds.round().max(0.0) as u64;
+    match whole {
+        _ if seconds < 9.95 => format!("{:.1} s", seconds.max(0.0)),
+        0..=99 => format!("{whole} s"),
+        100..=3_599 => match (whole / 60, whole % 60) {
+            (minutes, 0) => format!("{minutes} min"),
+            (minutes, seconds) => format!("{minutes} min {seconds} s"),
+        },
+        _ => match (whole / 3_600, whole / 60 % 60) {
+            (hours, 0) => format!("{hours} h"),
+            (hours, minutes) => format!("{hours} h {minutes} min"),
+        },
+    }
+}
+
+/// Durations as seconds, for what people and scripts read; exact to the microsecond for centuries.
+mod seconds {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+    use std::time::Duration;
+
+    pub fn serialize<S: Serializer>(value: &Duration, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_f64(value.as_secs_f64())
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+        Duration::try_from_secs_f64(f64::deserialize(from)?).map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(event: Event) -> Entry {
+        Entry {
+            at: 1_785_526_200_000,
+            session: Some(SessionId::new("20260731-193000")),
+            elapsed: Duration::from_millis(61_500),
+            who: Who::Operator("anna".into()),
+            event,
+        }
+    }
+
+    #[test]
+    fn an_entry_is_one_flat_object_and_comes_back_whole() {
+        let written = entry(Event::Failover {
+            destination: "linkedin".into(),
+            from: "fibre".into(),
+            to: "lte".into(),
+            outage_s: 1.8,
+            covered: Covered::Replay,
+        });
+        let json = serde_json::to_string(&written).unwrap();
+        assert_eq!(
+            json,
+            r#"{"at_ms":1785526200000,"session":"20260731-193000","elapsed_s":61.5,"who":{"operator":"anna"},"event":"failover","destination":"linkedin","from":"fibre","to":"lte","outage_s":1.8,"covered":"replay"}"#
+        );
+        assert_eq!(serde_json::from_str::<Entry>(&json).unwrap(), written);
+        let plain = Entry {
+            session: None,
+            who: Who::Regia,
+            ..entry(Event::DumpOver)
+        };
+        let json = serde_json::to_string(&plain).unwrap();
+        assert!(
+            json.contains(r#""who":"regia","event":"dump_over""#),
+            "{json}"
+        );
+        assert_eq!(serde_json::from_str::<Entry>(&json).unwrap(), plain);
+    }
+
+    #[test]
+    fn sentences() {
+        let destination = || "linkedin".to_owned();
+        let says = |event: Event, text: &str| assert_eq!(event.to_string(), text);
+        says(
+            Event::Started {
+                destinations: vec![destination(), "youtube".into(), "own".into()],
+                recordings: Vec::new(),
+            },
+            "The broadcast to linkedin, youtube and own starts; it is not recorded.",
+        );
+        says(
+            Event::GuardWarning {
+                destination: destination(),
+                ends_in_s: 1_800.0,
+                rolls_over: false,
+            },
+            "linkedin ends in 30 min: the platform's limit.",
+        );
+        says(
+            Event::Publishing {
+                destination: destination(),
+                uplink: Some("fibre".into()),
+                ingest: "host:443".into(),
+                resumed: true,
+            },
+            "linkedin is published again to host:443 over fibre.",
+        );
+        says(
+            Event::DestinationEnded {
+                destination: destination(),
+                reason: EndReason::Limit,
+                totals: Totals {
+                    delivered_s: 14_280.2,
+                    shed_s: 4.0,
+                    ..Totals::default()
+                },
+            },
+            "linkedin ended by the guard: 3 h 58 min delivered, 4.0 s lost to outages.",
+        );
+    }
+
+    #[test]
+    fn spans() {
+        let said = [0.42, 9.96, 99.6, 240.0, 245.0, 14_400.0, 14_280.0].map(span);
+        assert_eq!(
+            said,
+            [
+                "0.4 s",
+                "10 s",
+                "1 min 40 s",
+                "4 min",
+                "4 min 5 s",
+                "4 h",
+                "3 h 58 min"
+            ]
+        );
+    }
+}

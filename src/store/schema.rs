@@ -1,0 +1,40 @@
+//! The tables, version by version. A step that was released is never changed: another follows it.
+
+/// Step `n` leads from version `n` to `n + 1`; SQLite keeps the version in `user_version`.
+pub const STEPS: &[&str] = &[
+    // 1: the journal and the key slots.
+    "CREATE TABLE session (
+        id TEXT PRIMARY KEY,
+        started_ms INTEGER NOT NULL,
+        -- NULL: under way, or cut off by a crash.
+        ended_ms INTEGER,
+        -- What a restart needs to go on, as JSON.
+        snapshot TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE event (
+        number INTEGER PRIMARY KEY,
+        at_ms INTEGER NOT NULL,
+        session TEXT,
+        kind TEXT NOT NULL,
+        -- The whole entry as JSON.
+        entry TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX event_of_session ON event (session, number);
+    CREATE TABLE slot (
+        name TEXT PRIMARY KEY,
+        -- Nonce and ciphertext.
+        sealed BLOB NOT NULL,
+        -- A keyed hash: tells that two keys are the same, and nothing else.
+        mark BLOB NOT NULL,
+        -- The key's last characters, for the operator to know it by.
+        tail TEXT NOT NULL,
+        saved_ms INTEGER NOT NULL,
+        single_use INTEGER NOT NULL,
+        occurrence TEXT
+    ) STRICT;
+    CREATE TABLE used_key (
+        mark BLOB PRIMARY KEY,
+        session TEXT NOT NULL,
+        used_ms INTEGER NOT NULL
+    ) STRICT;",
+];
