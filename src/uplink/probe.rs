@@ -4,11 +4,11 @@
 //! It goes by the same name server, interface and options as a broadcast's connections, and is closed without a word
 //! of RTMP: no stream was created, so there is none to delete.
 
-use super::connection::tls;
 use super::dial::{Way, dial};
 use super::error::ConnectionError;
 use super::meter::{Load, Meter};
 use super::sockopt;
+use super::tls;
 use super::wire::Wire;
 use crate::config::IngestUrl;
 use crate::rtmp::{Ballast, Publisher, PublisherEvent, PublisherSettings};
@@ -122,7 +122,7 @@ impl Link {
         // What a narrow way has not taken in time is thrown away rather than sent on behind our back.
         let _ = socket.set_zero_linger();
         let (wire, stage) = if server.tls {
-            let session = tls(&probe.tls, &server.host)?;
+            let session = tls::session(&probe.tls, &server.host)?;
             (Wire::Tls(Box::new(session)), Stage::Tls)
         } else {
             (Wire::Plain, Stage::Rtmp)

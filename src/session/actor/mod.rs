@@ -26,7 +26,7 @@ use super::overload::Overload;
 use super::timeline::Timeline;
 use crate::bridge::report::{Alarm, Levels};
 use crate::bridge::supervisor::{self, EngineHandle, EngineOutput, SupervisorSettings};
-use crate::config::{EngineSpec, Settings};
+use crate::config::{EngineSpec, Settings, Tune};
 use crate::media::StreamConfig;
 use crate::store::{SessionRow, Store, Vault};
 use crate::uplink::carrier::{Carriers, watch_carriers};
@@ -153,6 +153,15 @@ struct Actor {
     totals_before: BTreeMap<RunId, Totals>,
 }
 
+/// How long units are gathered before the destinations are woken for them: about two frames, beside half a second that the encoder
+/// takes with lookahead; not at all where latency was asked for.
+fn gather(tune: Tune) -> Duration {
+    match tune {
+        Tune::Quality => Duration::from_millis(45),
+        Tune::Latency => Duration::ZERO,
+    }
+}
+
 impl Actor {
     fn new(
         settings: Arc<Settings>,
@@ -161,6 +170,7 @@ impl Actor {
         store: Option<Store>,
     ) -> Self {
         let terms = terms::of(&settings);
+        let gather = gather(settings.programme.video.tune);
         let limited = terms.iter().any(|terms| terms.limits.limit.is_some());
         if limited || !settings.window.delay.is_zero() {
             engine.want_slate();
@@ -168,7 +178,7 @@ impl Actor {
         Actor {
             control: Control::new(terms),
             secrets: Secrets::new(),
-            clock: Clock::new(),
+            clock: Clock::of_this_machine(),
             journal: Journal::new(store.clone()),
             store,
             engine,
@@ -185,9 +195,9 @@ impl Actor {
             sources: BTreeMap::new(),
             timeline: Timeline::new(settings.programme.fps, settings.programme.audio.sample_rate),
             config: None,
-            programme: FeedWriter::default(),
+            programme: FeedWriter::gathering(gather),
             air: Air::new(settings.window.delay),
-            on_air: FeedWriter::default(),
+            on_air: FeedWriter::gathering(gather),
             dumping: false,
             covered: false,
             carriers,
