@@ -10,6 +10,8 @@
 mod box_of_defects;
 #[path = "e2e/preflight/ingests.rs"]
 mod ingests;
+#[path = "e2e/preflight/keys.rs"]
+mod keys;
 #[path = "e2e/spine/rehearse.rs"]
 mod rehearse;
 #[path = "e2e/preflight/rows.rs"]
