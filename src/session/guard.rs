@@ -123,7 +123,7 @@ impl Guard {
     fn margin(&self) -> Option<Duration> {
         let (limit, own) = (self.limit()?, self.limits.limit?);
         let into = (own + self.extended).saturating_sub(limit);
-        Some(self.limits.margin.min(limit / 2).saturating_sub(into))
+        Some(self.limits.margin.min(limit).saturating_sub(into))
     }
 
     /// When the show ends, counted from the first publish. What was mixed before takes the delay until it is out.
@@ -279,7 +279,7 @@ mod tests {
         assert_eq!(
             dues,
             [
-                Due::Warn { ends_in: s(30) },
+                Due::Warn { ends_in: s(20) },
                 Due::Close,
                 Due::End,
                 Due::LastWords,

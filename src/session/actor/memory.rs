@@ -1,7 +1,7 @@
 //! What the session writes down for later: its log, and what a restart needs. Shell.
 
 use super::Actor;
-use super::broadcast::Session;
+use super::broadcast::{Running, Session};
 use crate::session::clock;
 use crate::session::control::{Control, Keys, RunId, Snapshot};
 use crate::session::event::{Event, SessionId, Totals, Who};
@@ -12,8 +12,10 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use tracing::{info, warn};
 
-/// How often the report's curves get a point, and the snapshot the time.
+/// How often the report's curves get a point…
 const SAMPLE_EVERY: Duration = Duration::from_secs(5);
+/// …and the snapshot the time: by so much an outage may seem longer than it was.
+const HEARTBEAT: Duration = Duration::from_secs(1);
 
 /// A session's row.
 #[derive(Serialize, Deserialize)]
@@ -173,6 +175,7 @@ impl Actor {
             ended_ms: None,
             snapshot,
         };
+        self.saved = Some(Instant::now());
         self.row = Some(row.clone());
         if let Some(store) = &self.store {
             store.post(Write::Session(row));
@@ -189,23 +192,21 @@ impl Actor {
         }
     }
 
-    /// A point of each curve, now and then, and with it the proof that it was on air until now.
-    pub(super) fn sample(&mut self, now: Instant) {
-        if self
-            .sampled
-            .is_some_and(|at| now.duration_since(at) < SAMPLE_EVERY)
-        {
+    /// Proves now and then that it was on air until now, and gives each curve a point.
+    pub(super) fn keep_account(&mut self, now: Instant) {
+        let due = |at: Option<Instant>, every| at.is_none_or(|at| now.duration_since(at) >= every);
+        let is_on_air = |running: &Running| running.watcher.is_on_air();
+        let running = || self.session.iter().flat_map(|session| &session.running);
+        if !running().any(is_on_air) {
             return;
         }
-        self.sampled = Some(now);
-        let levels = self.levels.as_ref();
         // A tenth is finer than anybody hears.
+        let levels = self.levels.as_ref();
         let loudness_lufs = levels
             .and_then(|levels| levels.programme.short_term_lufs)
             .map(|lufs| (f64::from(lufs) * 10.0).round() / 10.0);
-        let on_air = self.session.iter().flat_map(|session| &session.running);
-        let samples: Vec<Event> = on_air
-            .filter(|running| running.watcher.is_on_air())
+        let samples: Vec<Event> = running()
+            .filter(|running| is_on_air(running) && due(self.sampled, SAMPLE_EVERY))
             .filter_map(|running| {
                 let status = running.task.as_ref()?.status();
                 Some(Event::Sample {
@@ -217,8 +218,11 @@ impl Actor {
                 })
             })
             .collect();
-        if !samples.is_empty() {
+        if due(self.saved, HEARTBEAT) {
             self.save();
+        }
+        if !samples.is_empty() {
+            self.sampled = Some(now);
         }
         for sample in samples {
             self.log(Who::Regia, sample);

@@ -147,6 +147,7 @@ struct Actor {
     last_id: i64,
     last_elapsed: Duration,
     sampled: Option<Instant>,
+    saved: Option<Instant>,
     /// The session's row as it was last written.
     row: Option<SessionRow>,
     /// Of runs that go on, from the processes before.
@@ -209,6 +210,7 @@ impl Actor {
             last_id: 0,
             last_elapsed: Duration::ZERO,
             sampled: None,
+            saved: None,
             row: None,
             totals_before: BTreeMap::new(),
             settings,
@@ -252,7 +254,7 @@ impl Actor {
         self.control.tick(moment);
         self.carry_out(now);
         self.tend_programme(now);
-        self.sample(now);
+        self.keep_account(now);
     }
 
     fn publish(&self, status: &watch::Sender<Status>) {

@@ -221,6 +221,11 @@ impl Process {
         }
     }
 
+    /// SIGKILL to this process alone: what it started has to find out by itself.
+    pub fn kill(&self) {
+        self.signal(Signal::KILL);
+    }
+
     /// Waits for the end; panics with everything printed when it does not come.
     #[track_caller]
     pub fn wait_end(&mut self, timeout: Duration) -> ExitStatus {
