@@ -92,24 +92,32 @@ fn any_up() -> impl Strategy<Value = Up> {
             })
         });
     let config = (data.clone(), data, any::<u32>(), any::<u32>(), any::<u8>()).prop_map(
-        |(avcc, asc, a, b, channels)| {
-            Up::Config(StreamConfig {
-                video: VideoConfig {
-                    avcc,
-                    width: a,
-                    height: b,
-                    fps: FrameRate { num: b, den: a },
-                    bitrate_kbps: a,
-                },
-                audio: AudioConfig {
-                    asc,
-                    sample_rate: b,
-                    channels,
-                    bitrate_kbps: b,
-                },
-            })
+        |(avcc, asc, a, b, channels)| StreamConfig {
+            video: VideoConfig {
+                avcc,
+                width: a,
+                height: b,
+                fps: FrameRate { num: b, den: a },
+                bitrate_kbps: a,
+            },
+            audio: AudioConfig {
+                asc,
+                sample_rate: b,
+                channels,
+                bitrate_kbps: b,
+            },
         },
     );
+    let piece = prop::collection::vec(any::<u8>(), 0..50).prop_map(Bytes::from);
+    let pictures = prop::collection::vec(piece.clone(), 0..5);
+    let slate = (config.clone(), pictures, piece).prop_map(|(config, pictures, sound)| {
+        Up::Slate(Clip {
+            config,
+            pictures,
+            sound,
+        })
+    });
+    let config = config.prop_map(Up::Config);
     let text = ".*";
     let event = prop_oneof![
         any::<u32>().prop_map(|kbps| EngineEvent::Bitrate { kbps }),
@@ -128,12 +136,17 @@ fn any_up() -> impl Strategy<Value = Up> {
             }]
         }),
     ];
-    prop_oneof![3 => unit, 1 => config, 1 => event.prop_map(Up::Event)]
+    prop_oneof![3 => unit, 1 => config, 1 => slate, 1 => event.prop_map(Up::Event)]
 }
 
 #[test]
 fn down_messages_come_through() {
-    let sent = [start(), Down::SetBitrate { kbps: 3_500 }, Down::Stop];
+    let sent = [
+        start(),
+        Down::SetBitrate { kbps: 3_500 },
+        Down::EncodeSlate,
+        Down::Stop,
+    ];
     let mut decoder = Decoder::<Down>::new();
     decoder.push(&bytes(&sent));
     assert_eq!(drain(&mut decoder).unwrap(), sent);
