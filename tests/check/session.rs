@@ -1,13 +1,14 @@
 //! What the reader says of `[session]` and `[destination.rules]`.
 
-use crate::{GOOD, loaded, says};
+use crate::machine::Machine;
+use crate::{GOOD, lines, loaded, says};
 use std::time::Duration;
 
 const PANEL: &str = "[panel]";
 const RECORDING: &str = "[[recording]]";
 
-fn with(before: &str, lines: &str) -> String {
-    format!("{lines}\n{before}")
+fn with(before: &str, more: &str) -> String {
+    format!("{more}\n{before}")
 }
 
 #[test]
@@ -34,12 +35,17 @@ fn the_session() {
         &with(PANEL, "[session]\nclosing_scen = \"wide\""),
         &["44:1: session.closing_scen: unknown key; did you mean \"closing_scene\"?"],
     );
-    says(
-        "platform = \"youtube\"",
-        "platform = \"linkedin\"\nmargin_s = 60\n[session]\nclosing_s = 60",
-        &[
-            "36:13: session.closing_s: the closing scene of 60 s does not fit into the margin of destination \"show\", 60 s; shorten it, or give a longer margin_s",
-        ],
+    let text = GOOD
+        .replace(
+            "platform = \"youtube\"",
+            "platform = \"linkedin\"\nmargin_s = 60",
+        )
+        .replace(PANEL, "[session]\nclosing_s = 60\n[panel]");
+    assert_eq!(
+        lines(&text, &Machine::venue()),
+        [
+            "45:13: session.closing_s: the closing scene of 60 s does not fit into the margin of destination \"show\", 60 s; shorten it, or give a longer margin_s"
+        ]
     );
 }
 
@@ -70,7 +76,7 @@ fn rules_of_ones_own() {
         RECORDING,
         &rules("keyframe_s = 3\nmax_keyframe_s = 2"),
         &[
-            "8:14: warning: programme.video.keyframe_s: 2 s between keyframes is not what YouTube wants, 3 s (this configuration); 3",
+            "9:14: warning: programme.video.keyframe_s: 2 s between keyframes is not what YouTube wants, 3 s (this configuration); 3",
             "39:14: destination \"show\".rules.keyframe_s: 3 s is over max_keyframe_s, 2 s; lower the one or raise the other",
         ],
     );
