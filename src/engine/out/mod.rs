@@ -194,6 +194,7 @@ mod tests {
                 Up::Unit(_) => "audio",
                 Up::Slate(_) => "slate",
                 Up::Event(_) => "event",
+                Up::Slate(_) => "slate",
             });
         }
         assert_eq!(kinds, ["hello", "config", "video", "audio"]);
