@@ -9,9 +9,11 @@ mod machine;
 mod outputs;
 #[path = "check/safety.rs"]
 mod safety;
+#[path = "check/session.rs"]
+mod session;
 
 use machine::Machine;
-use regia::config::{Loaded, Problem, SourceKind, parse};
+use regia::config::{Loaded, Problem, Secret, SourceKind, StreamKey, parse};
 use std::path::Path;
 
 const SECRET: &str = "Xq7vT2mNzR4w";
@@ -103,7 +105,10 @@ fn the_good_one_is_good() {
         settings.recordings[0].path,
         Path::new("/etc/regia/recordings")
     );
-    assert_eq!(settings.destinations[0].key.expose(), SECRET);
+    assert_eq!(
+        settings.destinations[0].key,
+        StreamKey::Given(Secret::new(SECRET))
+    );
 }
 
 #[test]
@@ -169,6 +174,11 @@ fn the_commented_lines_are_right() {
     assert_eq!(kinds.len(), 6);
     let destination = &loaded.settings.destinations[0];
     assert!(destination.credentials.is_some() && destination.tls_ca_file.is_some());
+    assert_eq!(destination.rules().grace.unwrap().value.as_secs(), 60);
+    assert_eq!(
+        loaded.settings.session.closing_scene.as_deref(),
+        Some("wide")
+    );
     let repeat = loaded
         .settings
         .sources

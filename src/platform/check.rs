@@ -232,7 +232,11 @@ fn check_floor(rules: &Rules, kbps: u32, tier: &VideoTier, findings: &mut Findin
 
 /// X asks for three seconds where all others ask for two: one programme serves both with the shorter.
 fn excused(wanted: &Value<f64>, keyframe_s: f64) -> bool {
-    wanted.confidence != Confidence::Documented && (2.0..=wanted.value).contains(&keyframe_s)
+    let meant = matches!(
+        wanted.confidence,
+        Confidence::Documented | Confidence::Operator
+    );
+    !meant && (2.0..=wanted.value).contains(&keyframe_s)
 }
 
 fn check_audio(rules: &Rules, b: &Broadcast, findings: &mut Findings) {
