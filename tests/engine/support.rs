@@ -151,6 +151,8 @@ impl Show {
                 Up::Hello { .. } => {}
                 Up::Config(config) => self.configs.push(config),
                 Up::Event(event) => self.events.push(event),
+                // Only where it was asked for.
+                Up::Slate(_) => {}
                 Up::Unit(unit) => {
                     assert!(!self.configs.is_empty(), "a unit before its configuration");
                     self.order.push((unit.track, unit.dts.as_millis()));
