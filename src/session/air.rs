@@ -221,6 +221,9 @@ mod tests {
     /// Of the pictures of a GOP in the order of decoding: when they are shown.
     const SHOWN: [i64; GOP as usize] = [0, 3, 1, 2, 6, 4, 5, 9, 7, 8, 10, 11];
 
+    /// Done before the frame of that number comes in.
+    type Deed = (i64, fn(&mut Air));
+
     fn clip() -> Clip {
         let mut config = (*config()).clone();
         config.video.avcc = Bytes::from_static(b"slate");
@@ -258,7 +261,7 @@ mod tests {
     }
 
     /// Plays a programme in real time and does `deed` before the frame it names. Gives what went out, with when.
-    fn play(delay_ms: u64, frames: i64, deeds: &[(i64, fn(&mut Air))]) -> Vec<(i64, MediaUnit)> {
+    fn play(delay_ms: u64, frames: i64, deeds: &[Deed]) -> Vec<(i64, MediaUnit)> {
         let mut air = Air::new(Duration::from_millis(delay_ms));
         air.set_clip(clip());
         let start = Instant::now();
@@ -301,7 +304,7 @@ mod tests {
 
     #[test]
     fn a_dump_goes_to_slate_until_the_delay_has_filled_again() {
-        let deeds: [(i64, fn(&mut Air)); 1] = [(40, |air| {
+        let deeds: [Deed; 1] = [(40, |air| {
             let dumped = air.dump().unwrap();
             assert_eq!(dumped.units, 58);
             assert_eq!(dumped.time.as_millis(), 933);
@@ -332,8 +335,7 @@ mod tests {
 
     #[test]
     fn closing_covers_what_comes_from_then_on() {
-        let deeds: [(i64, fn(&mut Air)); 2] =
-            [(20, |air| air.cover(true)), (30, |air| air.cover(false))];
+        let deeds: [Deed; 2] = [(20, |air| air.cover(true)), (30, |air| air.cover(false))];
         let pictures = texts(&play(500, 60, &deeds), Track::Video);
         assert_eq!(pictures[19], "frame 19");
         let slate = |text: &String| text.is_empty() || text.starts_with("slate");
@@ -359,7 +361,7 @@ mod tests {
             delay_ms in 1u64..2_000,
             deeds in proptest::collection::vec((0i64..120, 0u8..3), 0..6),
         ) {
-            let deeds: Vec<(i64, fn(&mut Air))> = deeds
+            let deeds: Vec<Deed> = deeds
                 .into_iter()
                 .map(|(at, deed)| {
                     let deed: fn(&mut Air) = match deed {

@@ -146,6 +146,7 @@ impl Show {
             EngineOutput::Message { up, .. } => match up {
                 Up::Hello { .. } => {}
                 Up::Config(config) => self.configs.push(config),
+                Up::Slate(_) => {}
                 Up::Event(event) => self.events.push(event),
                 Up::Unit(unit) => {
                     assert!(!self.configs.is_empty(), "a unit before its configuration");

@@ -164,7 +164,7 @@ impl Actor {
         Actor {
             control: Control::new(terms),
             secrets: Secrets::new(),
-            clock: Clock::new(),
+            clock: Clock::of_this_boot(),
             journal: Journal::new(store.clone()),
             store,
             engine,
