@@ -194,7 +194,6 @@ mod tests {
                 Up::Unit(_) => "audio",
                 Up::Slate(_) => "slate",
                 Up::Event(_) => "event",
-                Up::Slate(_) => "slate",
             });
         }
         assert_eq!(kinds, ["hello", "config", "video", "audio"]);
