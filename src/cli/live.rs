@@ -79,8 +79,11 @@ fn text(status: &Value) -> String {
         word(status, "scene"),
         number(status, "video_kbps"),
     );
-    if let Some(session) = status["session"].as_str() {
+    if let Some(left) = status["ending_s"].as_f64() {
         // Writing to a String does not fail.
+        let _ = writeln!(text, "what is left takes {}", span(left));
+    }
+    if let Some(session) = status["session"].as_str() {
         let _ = writeln!(text, "broadcast {session}");
     }
     for notice in status["notices"].as_array().into_iter().flatten() {

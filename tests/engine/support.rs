@@ -150,6 +150,7 @@ impl Show {
             EngineOutput::Message { up, .. } => match up {
                 Up::Hello { .. } => {}
                 Up::Config(config) => self.configs.push(config),
+                Up::Slate(_) => {}
                 Up::Event(event) => self.events.push(event),
                 // Only where it was asked for.
                 Up::Slate(_) => {}

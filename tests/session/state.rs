@@ -1,11 +1,12 @@
 //! State directories that can't be used: each has its text and its exit code.
 
-use crate::REGIA;
-use crate::rig::Box;
+use crate::rig::{Box, Ingest, address, sleep};
+use crate::{PATIENCE, REGIA};
 use regia_testkit::regia::{Outcome, run};
 use regia_testkit::skip;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 fn run_with(rig: &Box, state: &Path) -> Outcome {
     let config = rig.path().join("regia.toml").display().to_string();
@@ -90,4 +91,40 @@ fn full() {
             "the disk of the state directory {shown} is full: make room, or give another --state"
         ),
     );
+}
+
+/// The disk fills while on air: the log stops, and nothing else does; not even a crash then ends the broadcast.
+#[test]
+fn a_disk_that_fills_up_costs_the_broadcast_nothing() {
+    let addr = address();
+    let mut rig = Box::new(&format!(
+        "[[destination]]\nid = \"show\"\nserver = \"rtmp://{addr}/live\"\nkey = \"a-key-on-a-full-disk\"\n"
+    ));
+    let Some(state) = Mounted::new(rig.path().join("filling"), "size=1m") else {
+        skip::unavailable(
+            "a_disk_that_fills_up_costs_the_broadcast_nothing",
+            "no file system can be mounted here",
+        );
+        return;
+    };
+    let ingest = Ingest::listen(rig.path(), addr, &["--take-over"]);
+    rig.use_state(state.0.clone());
+    rig.start(&["--live"]);
+    ingest.publish(1);
+    rig.wait_state("ON AIR");
+    sleep(Duration::from_secs(2));
+    let _ = std::fs::write(state.0.join("filler"), vec![0; 2 * 1024 * 1024]);
+    let daemon = rig.daemon.as_mut().unwrap();
+    daemon.wait_line("the log can't be written; the broadcast goes on", PATIENCE);
+    assert_eq!(rig.status().unwrap()["state"], "ON AIR");
+    rig.kill();
+    rig.start(&[]);
+    ingest.publish(2);
+    let status = rig.wait_state("ON AIR");
+    let notice = status["notices"][0].as_str().unwrap();
+    assert!(
+        notice.starts_with("the disk of the state directory is full"),
+        "{notice}"
+    );
+    rig.cut_power();
 }

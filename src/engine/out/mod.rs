@@ -192,7 +192,6 @@ mod tests {
                 Up::Config(_) => "config",
                 Up::Unit(u) if u.track == Track::Video => "video",
                 Up::Unit(_) => "audio",
-                Up::Slate(_) => "slate",
                 Up::Event(_) => "event",
             });
         }

@@ -179,7 +179,7 @@ impl Actor {
         Actor {
             control: Control::new(terms),
             secrets: Secrets::new(),
-            clock: Clock::of_this_machine(),
+            clock: Clock::of_this_boot(),
             journal: Journal::new(store.clone()),
             store,
             engine,

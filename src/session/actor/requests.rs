@@ -174,3 +174,34 @@ impl Actor {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_request_has_the_same_answer() {
+        let mut answers = Answers::default();
+        let now = Instant::now();
+        let key = Some("click-1".to_owned());
+        assert!(answers.find(&key, Verb::Start).is_none());
+        let refused = Err(SessionError::NoDestination);
+        answers.keep(now, key.clone(), Verb::Start, &refused);
+        let again = answers.find(&key, Verb::Start).unwrap().unwrap_err();
+        assert_eq!(again.to_string(), SessionError::NoDestination.to_string());
+        let other = answers.find(&key, Verb::Stop).unwrap().unwrap_err();
+        assert_eq!(
+            other.to_string(),
+            "this Idempotency-Key was used for another request: each click has its own"
+        );
+        assert!(answers.find(&None, Verb::Start).is_none());
+        // Old ones go.
+        answers.keep(
+            now + ANSWERS_KEPT * 2,
+            Some("click-2".into()),
+            Verb::Stop,
+            &Ok(()),
+        );
+        assert!(answers.find(&key, Verb::Start).is_none());
+    }
+}
