@@ -193,7 +193,6 @@ mod tests {
                 Up::Unit(u) if u.track == Track::Video => "video",
                 Up::Unit(_) => "audio",
                 Up::Event(_) => "event",
-                Up::Slate(_) => "slate",
             });
         }
         assert_eq!(kinds, ["hello", "config", "video", "audio"]);
