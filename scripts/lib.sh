@@ -17,7 +17,7 @@ test_packages=(
     nginx libnginx-mod-rtmp libnginx-mod-stream
     ffmpeg gstreamer1.0-tools
     gstreamer1.0-rtsp gir1.2-gst-rtsp-server-1.0 python3-gi
-    iproute2 util-linux openssl libfaketime
+    iproute2 util-linux openssl libfaketime systemd
 )
 
 fail() {

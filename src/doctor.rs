@@ -5,8 +5,8 @@
 mod judge;
 mod machine;
 
-pub use judge::judge;
-pub use machine::{Clock, Disk, Interface, Machine, Use, measure};
+pub use judge::{clock_row, judge};
+pub use machine::{Clock, Disk, Interface, Machine, Use, clock, measure, unix_s};
 
 use crate::config::Settings;
 use serde::Serialize;

@@ -10,6 +10,7 @@ pub mod engine;
 pub mod media;
 pub mod panel;
 pub mod platform;
+pub mod preflight;
 pub mod recording;
 pub mod rehearsal;
 pub mod rtmp;

@@ -18,7 +18,7 @@ const LAYERS: &[&[&str]] = &[
     ],
     &["config", "bridge", "window", "recording"],
     &["engine", "session", "uplink"],
-    &["rehearsal", "schedule", "doctor"],
+    &["rehearsal", "schedule", "doctor", "preflight"],
     &["panel"],
     &["app", "cli"],
     &["main"],
@@ -37,7 +37,9 @@ const PURE: &[&str] = &[
     "platform/",
     "platform.rs",
     "config/settings.rs",
+    "config/desk.rs",
     "bridge/protocol.rs",
+    "bridge/report.rs",
     "bridge/codec.rs",
     "engine/mix/scene.rs",
     "uplink/flow.rs",
@@ -51,6 +53,10 @@ const PURE: &[&str] = &[
     "session/moment.rs",
     "session/timeline.rs",
     "schedule/plan.rs",
+    "session/report/",
+    "preflight/judge/",
+    "preflight/measured.rs",
+    "preflight/row.rs",
 ];
 
 /// Shells that stand among pure files, each with its reason.

@@ -25,8 +25,11 @@ fn spec() -> EngineSpec {
             audio: Audio {
                 bitrate_kbps: 128,
                 sample_rate: 48_000,
+                limiter_db: Some(Audio::LIMITER_DB),
+                target_lufs: Audio::TARGET_LUFS,
             },
             stamp: true,
+            alarms: Default::default(),
         },
         sources: vec![Source {
             id: "cam".into(),
@@ -35,6 +38,7 @@ fn spec() -> EngineSpec {
                 repeat: true,
             },
             slate: None,
+            audio: Default::default(),
         }],
         scenes: vec![Scene {
             id: "one".into(),

@@ -1,5 +1,6 @@
 //! What director and engine say to each other. Pure; `codec` turns it into bytes and back.
 
+use super::report::{Alarm, Levels, SourceHealth};
 use crate::config::EngineSpec;
 use crate::media::{Clip, MediaUnit, StreamConfig};
 use serde::{Deserialize, Serialize};
@@ -60,6 +61,17 @@ pub enum EngineEvent {
     /// The encoder is slower than real time: so many frames were left out since the last such event.
     Overload {
         dropped: u64,
+    },
+    /// Every source, once a second.
+    Health {
+        sources: Vec<SourceHealth>,
+    },
+    /// Ten times a second.
+    Levels(Levels),
+    /// The programme has been black, frozen or silent for as long as the configuration allows (`on`), or is so no more.
+    Alarm {
+        alarm: Alarm,
+        on: bool,
     },
     /// The engine is about to end because of this.
     Fatal {

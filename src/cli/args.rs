@@ -3,12 +3,14 @@
 use crate::rehearsal::RehearseArgs;
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
+use std::time::Duration;
 
 const EXAMPLES: &str = "\
 Examples:
   regia demo                              see it run: test picture to a built-in RTMPS ingest
   regia check --config regia.toml         every problem of a configuration, with its line
   regia run --config regia.toml --live    the daemon, on air at once
+  regia preflight                         what would go wrong if the broadcast started now
   regia live status                       how it stands
   regia live stop                         deliver what is left, then end the broadcast
   regia key set linkedin < key.txt        a stream key into its encrypted slot
@@ -61,6 +63,9 @@ pub enum Command {
     Demo(DemoArgs),
     /// A built-in ingest that behaves like a platform and reports what arrived
     Rehearse(RehearseArgs),
+    /// What would go wrong if the broadcast started now? Asks the running daemon, publishes nothing; exits with 1 when
+    /// there is a problem
+    Preflight(PreflightArgs),
     /// Start, stop and watch the broadcast of a running daemon
     Live {
         #[command(subcommand)]
@@ -89,9 +94,47 @@ pub struct DemoArgs {
     pub seconds: Option<u64>,
 }
 
+#[derive(Debug, clap::Args)]
+pub struct PreflightArgs {
+    /// Only this destination (may be repeated)
+    #[arg(long, value_name = "ID")]
+    pub destination: Vec<String>,
+    /// How long the show is to be, such as 3h or 90m [default: as long as the platforms allow]
+    #[arg(long, value_name = "TIME", value_parser = planned)]
+    pub planned: Option<Duration>,
+    /// One JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn planned(text: &str) -> Result<Duration, String> {
+    let span: jiff::SignedDuration = text
+        .parse()
+        .map_err(|_| "a time such as 3h, 90m or \"2h 30m\"".to_owned())?;
+    Duration::try_from(span)
+        .ok()
+        .filter(|planned| !planned.is_zero())
+        .ok_or_else(|| "longer than nothing".to_owned())
+}
+
+#[derive(Debug, clap::Args)]
+pub struct ReportArgs {
+    /// The session's id [default: the newest]
+    pub session: Option<String>,
+    /// Name the sessions that there are
+    #[arg(long)]
+    pub list: bool,
+    /// Write one page with plots to this file
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+    /// One JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
 #[derive(Debug, Subcommand)]
 pub enum LiveCommand {
-    /// Go live
+    /// Go live, unless pre-flight finds a problem
     Start {
         /// Only this destination (may be repeated)
         #[arg(long, value_name = "ID")]
@@ -146,6 +189,8 @@ pub enum LiveCommand {
         #[arg(long)]
         json: bool,
     },
+    /// What happened in a broadcast: the newest, or the one that is named
+    Report(ReportArgs),
     /// How the broadcast stands
     Status {
         /// One JSON object

@@ -1,7 +1,7 @@
 //! `regia live …`.
 
 use super::args::LiveCommand;
-use super::client;
+use super::{client, report};
 use crate::session::event::span;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -53,6 +53,7 @@ pub async fn live(state: PathBuf, command: LiveCommand) -> anyhow::Result<u8> {
         LiveCommand::Mark { text, json } => {
             ("/api/v1/live/mark", Some(json!({ "text": text })), json)
         }
+        LiveCommand::Report(args) => return report::report(&state, args).await,
         LiveCommand::Status { json } => ("/api/v1/status", None, json),
     };
     let status = client::request(&socket, path, body).await?;

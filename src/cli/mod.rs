@@ -6,7 +6,10 @@ mod demo;
 mod doctor;
 mod key;
 mod live;
+mod preflight;
+mod report;
 mod run;
+mod service;
 
 pub use args::Cli;
 
@@ -34,6 +37,7 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
             block_on(async { Ok(crate::rehearsal::rehearse_command(args).await) })?
         }
         Command::Demo(args) => block_on(demo::demo(args))?.into(),
+        Command::Preflight(args) => block_on(preflight::preflight(&state, args))?.into(),
         Command::Live { command } => block_on(live::live(state, command))?.into(),
         Command::Key { command } => block_on(key::key(&state, command))?.into(),
     })
@@ -41,7 +45,7 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
 
 fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
+        .worker_threads(1)
         .enable_all()
         .build()?
         .block_on(future)

@@ -1,8 +1,9 @@
 //! `regia run`: the daemon.
 
-use super::{BAD_USAGE, FAILED};
+use super::{BAD_USAGE, FAILED, service};
 use crate::config;
-use crate::panel::api;
+use crate::panel::api::{self, Api};
+use crate::preflight;
 use crate::session::event::Who;
 use crate::session::keys::Memory;
 use crate::session::{self, SessionError, SessionHandle, StartAsk, StopAsk};
@@ -41,14 +42,20 @@ pub async fn run(config: Option<&Path>, state: &Path, live: bool) -> anyhow::Res
             return Ok(FAILED);
         }
     };
-    let session = session::start(loaded.settings, Some(memory)).await?;
+    let settings = loaded.settings;
+    let session = session::start(settings.clone(), Some(memory)).await?;
+    let preflight = preflight::start(settings, session.clone(), state.to_owned());
     let (shutdown, stopped) = watch::channel(false);
     let ended = async move {
         let mut stopped = stopped;
         // A sender that is gone means the same.
         let _ = stopped.wait_for(|stop| *stop).await;
     };
-    let served = match api::serve(&socket, session.clone(), Box::pin(ended)).await {
+    let served = Api {
+        session: session.clone(),
+        preflight,
+    };
+    let served = match api::serve(&socket, served, Box::pin(ended)).await {
         Ok(serving) => tokio::spawn(serving),
         Err(error) => {
             eprintln!("{error}");
@@ -56,11 +63,14 @@ pub async fn run(config: Option<&Path>, state: &Path, live: bool) -> anyhow::Res
         }
     };
     info!(config = %path.display(), socket = %socket.display(), "regia is ready");
+    service::ready();
+    let attended = tokio::spawn(service::attend(session.clone()));
     // What goes on by itself is what was meant to be on air.
     if live && session.status().state.is_idle() {
         go_live(&session).await?;
     }
     let code = until_signalled(session).await?;
+    attended.abort();
     shutdown.send_replace(true);
     let _ = tokio::time::timeout(Duration::from_secs(2), served).await;
     let _ = std::fs::remove_file(&socket);
@@ -96,6 +106,7 @@ async fn until_signalled(mut session: SessionHandle) -> anyhow::Result<u8> {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
     }
+    service::stopping();
     info!("ending: what is left is delivered first; once more to give that up");
     session.stop(StopAsk::everything(Who::Cli)).await?;
     tokio::select! {

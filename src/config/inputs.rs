@@ -4,6 +4,7 @@ use super::environment::{Environment, Look};
 use super::reader::{Table, did_you_mean};
 use super::report::{At, Report};
 use super::settings::{Layer, Scene, Source, SourceKind};
+use super::sound;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -70,20 +71,28 @@ pub(super) fn sources(
     root: &Table<'_>,
     base: &Path,
     env: &dyn Environment,
-) -> (Vec<Source>, Vec<String>) {
+) -> (Vec<Source>, Vec<sound::Said>, Vec<String>) {
     let tables = root.tables("source");
     let ids = ids(&tables);
     let mut sources = Vec::new();
+    let mut sounds = Vec::new();
     for (table, id) in tables.iter().zip(&ids) {
         let kind = source_kind(table, base, env);
         let slate = existing_file(table, "slate", "slate.png", base, env);
+        let said = sound::audio(table);
         // Of a kind that was not understood no key can be called unknown.
         if kind.is_some() {
             table.finish();
         }
         if let (Some(id), Some(Some(kind))) = (id, kind) {
             let id = id.clone();
-            sources.push(Source { id, kind, slate });
+            sources.push(Source {
+                id,
+                kind,
+                slate,
+                audio: said.audio.clone(),
+            });
+            sounds.push(said);
         }
     }
     if root.lacks("source") {
@@ -91,7 +100,7 @@ pub(super) fn sources(
         let instead = "for example [[source]] with id = \"stage\" and kind = \"v4l2\"";
         root.report().absence(&root.at("source"), what, instead);
     }
-    (sources, ids.into_iter().flatten().collect())
+    (sources, sounds, ids.into_iter().flatten().collect())
 }
 
 /// None: the kind itself is not known. Some(None): one of its keys is of no use.

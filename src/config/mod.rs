@@ -5,6 +5,7 @@
 //! what each destination's platform has against them.
 
 pub mod check;
+mod desk;
 pub mod environment;
 pub mod ingest_url;
 mod inputs;
@@ -16,8 +17,10 @@ mod reader;
 mod report;
 mod rules;
 pub mod settings;
+mod sound;
 
 pub use crate::secret::{Credentials, Secret};
+pub use desk::*;
 pub use environment::{Environment, Look, System};
 pub use problem::{ConfigErrors, Place, Problem, Severity};
 pub use settings::*;
@@ -90,8 +93,9 @@ pub fn parse(text: &str, file: &str, env: &dyn Environment) -> Result<Loaded, Co
 fn read(root: &Table<'_>, base: &Path, env: &dyn Environment) -> Settings {
     let programme = programme::programme(root);
     let window = programme::window(root, &programme, env.memory_bytes());
-    let (sources, source_ids) = inputs::sources(root, base, env);
+    let (mut sources, sounds, source_ids) = inputs::sources(root, base, env);
     let scenes = inputs::scenes(root, &sources, &source_ids);
+    sound::settle(root, &mut sources, &sounds, &source_ids, &scenes);
     let (uplinks, uplink_ids) = outputs::uplinks(root, env);
     let destinations = outputs::destinations(root, &programme, base, &uplink_ids, env);
     let recordings = outputs::recordings(root, base, env);

@@ -3,11 +3,14 @@
 use super::inputs::unknown_reference;
 use super::reader::Table;
 use super::settings::{
-    Audio, Destination, EncoderChoice, Panel, Programme, Scene, Session, Tune, Video, Window,
+    Alarms, Audio, Destination, EncoderChoice, Panel, Programme, Scene, Session, Tune, Video,
+    Window,
 };
+use super::sound;
 use crate::media::FrameRate;
 use crate::platform;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 const ENCODERS: [(&str, EncoderChoice); 7] = [
@@ -43,6 +46,9 @@ const DEFAULT_HOLD: Duration = Duration::from_secs(30);
 const LONGEST_HOLD: Duration = Duration::from_secs(7 * 24 * 3_600);
 const LONGEST_DELAY: Duration = Duration::from_secs(60);
 const DEFAULT_CATCH_UP: f64 = 2.0;
+const CEILING_DB: RangeInclusive<f32> = -20.0..=0.0;
+const TARGET_LUFS: RangeInclusive<f32> = -40.0..=-5.0;
+const LONGEST_ALARM: Duration = Duration::from_secs(3_600);
 const FASTEST_CATCH_UP: f64 = 10.0;
 const DEFAULT_LISTEN: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8_080);
@@ -55,6 +61,7 @@ pub(super) fn programme(root: &Table<'_>) -> Programme {
     let video = video(&table, fps);
     let audio = audio(&table);
     let stamp = table.boolean("stamp").unwrap_or(true);
+    let alarms = alarms(&table);
     table.finish();
     Programme {
         width,
@@ -63,7 +70,27 @@ pub(super) fn programme(root: &Table<'_>) -> Programme {
         video,
         audio,
         stamp,
+        alarms,
     }
+}
+
+/// `[programme.alarms]`: seconds; 0 is never.
+fn alarms(programme: &Table<'_>) -> Alarms {
+    let table = programme.table("alarms");
+    let limit = |key, default: Option<Duration>| match table
+        .duration(key, Duration::ZERO..=LONGEST_ALARM)
+    {
+        Some(limit) => (!limit.is_zero()).then_some(limit),
+        None => default,
+    };
+    let default = Alarms::default();
+    let alarms = Alarms {
+        black: limit("black_s", default.black),
+        frozen: limit("frozen_s", default.frozen),
+        silent: limit("silent_s", default.silent),
+    };
+    table.finish();
+    alarms
 }
 
 /// Long enough to be read, short enough for every margin.
@@ -225,10 +252,15 @@ fn audio(programme: &Table<'_>) -> Audio {
         let what = format!("must be 48000 or 44100 Hz, not {sample_rate}");
         table.problem("sample_rate", what, "every platform takes 48000");
     }
+    let limiter = table.boolean("limiter").unwrap_or(true);
+    let ceiling = sound::number(&table, "limiter_db", &CEILING_DB, " dBTP");
+    let target = sound::number(&table, "target_lufs", &TARGET_LUFS, " LUFS");
     table.finish();
     Audio {
         bitrate_kbps: bitrate_kbps.unwrap_or(128),
         sample_rate,
+        limiter_db: limiter.then_some(ceiling.unwrap_or(Audio::LIMITER_DB)),
+        target_lufs: target.unwrap_or(Audio::TARGET_LUFS),
     }
 }
 

@@ -147,6 +147,12 @@ impl<'r> Table<'r> {
         value.is_some_and(|value| value.get_ref().is_str())
     }
 
+    /// For keys that take true or false or something else.
+    pub fn is_boolean(&self, key: &str) -> bool {
+        let value = self.inner.and_then(|inner| inner.get(key));
+        value.is_some_and(|value| value.get_ref().is_bool())
+    }
+
     /// The string, if it is one of these; nothing is reported when it is another.
     pub fn string_if_known<'w>(&self, key: &'static str, words: &[&'w str]) -> Option<&'w str> {
         let text = self.value(key)?.get_ref().as_str()?;

@@ -1,6 +1,7 @@
 //! The validated settings: what the rest of Regia may rely on. Made only by `config::load`; every
 //! value here is in range and every reference resolves. Pure.
 
+use super::desk::SourceAudio;
 use crate::media::FrameRate;
 use crate::platform::{self, Overrides};
 use crate::secret::{Credentials, Secret};
@@ -50,6 +51,26 @@ pub struct Programme {
     pub audio: Audio,
     /// Each frame carries an SEI stamp (src/stamp.rs).
     pub stamp: bool,
+    pub alarms: Alarms,
+}
+
+/// How long the programme may be so before an operator is told; None: for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alarms {
+    pub black: Option<Duration>,
+    pub frozen: Option<Duration>,
+    pub silent: Option<Duration>,
+}
+
+impl Default for Alarms {
+    /// Longer than what shows do on purpose.
+    fn default() -> Self {
+        Alarms {
+            black: Some(Duration::from_secs(3)),
+            frozen: Some(Duration::from_secs(10)),
+            silent: Some(Duration::from_secs(10)),
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -89,6 +110,17 @@ pub enum Tune {
 pub struct Audio {
     pub bitrate_kbps: u32,
     pub sample_rate: u32,
+    /// No true peak of the programme is over this, in dBTP; None: it is not limited.
+    pub limiter_db: Option<f32>,
+    /// How loud the show is meant to be, in LUFS: for the meters. Nothing is changed after it.
+    pub target_lufs: f32,
+}
+
+impl Audio {
+    /// EBU R128 s2 asks for -1 dBTP before a lossy encoder.
+    pub const LIMITER_DB: f32 = -1.0;
+    /// What platforms turn speech down to, or leave.
+    pub const TARGET_LUFS: f32 = -16.0;
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -107,6 +139,7 @@ pub struct Source {
     pub kind: SourceKind,
     /// The picture shown when the source is lost; without one, a plain dark frame with the source's id.
     pub slate: Option<PathBuf>,
+    pub audio: SourceAudio,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -118,6 +151,19 @@ pub enum SourceKind {
     V4l2 { device: PathBuf },
     Alsa { device: String },
     Rtsp { url: String },
+}
+
+impl SourceKind {
+    /// It never has a picture.
+    pub fn is_only_sound(&self) -> bool {
+        matches!(self, SourceKind::Alsa { .. })
+    }
+}
+
+impl Scene {
+    pub fn shows(&self, source: &str) -> bool {
+        self.layers.iter().any(|layer| layer.source == source)
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

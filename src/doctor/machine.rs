@@ -85,9 +85,7 @@ pub fn measure(settings: Option<&Settings>, state: &Path) -> Machine {
     }
     Machine {
         clock: clock(),
-        unix_s: SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .map_or(0, |since| since.as_secs()),
+        unix_s: unix_s(),
         kernel: read("/proc/sys/kernel/osrelease").map(|text| text.trim().to_owned()),
         cpus: std::thread::available_parallelism().map_or(1, usize::from),
         load: read("/proc/loadavg").and_then(|text| parse_load(&text)),
@@ -98,9 +96,16 @@ pub fn measure(settings: Option<&Settings>, state: &Path) -> Machine {
     }
 }
 
+/// The wall clock, in seconds since 1970.
+pub fn unix_s() -> u64 {
+    SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
+}
+
 /// The kernel's own flag is behind adjtimex, which is not safe Rust; timedatectl reads it whatever service keeps the
-/// time, and where there is no systemd, chrony can be asked itself.
-fn clock() -> Clock {
+/// time, and where there is no systemd, chrony can be asked itself. Takes twice `HELPER_PATIENCE` at most.
+pub fn clock() -> Clock {
     if Path::new("/run/systemd/timesync/synchronized").exists() {
         return Clock::Synchronised {
             by: "systemd-timesyncd",

@@ -3,10 +3,12 @@
 
 mod capture;
 mod clock;
+mod desk;
 mod elements;
 mod encode;
 mod error;
 mod format;
+mod health;
 mod mix;
 mod out;
 mod probe;
@@ -17,15 +19,18 @@ pub use probe::{Device, EngineProbe, MissingElement, probe};
 
 use crate::bridge::codec::{Decoder, ProtocolError};
 use crate::bridge::protocol::{Down, EngineEvent};
-use crate::config::EngineSpec;
+use crate::config::{EngineSpec, Source};
 use crate::media::{AudioConfig, VideoConfig};
 use bytes::Bytes;
 use capture::{Capture, Feed};
 use clock::Clock;
+use desk::console::Channel;
+use desk::{Desk, Sound};
 use encode::Encoder;
 use format::Format;
 use gstreamer as gst;
-use mix::{Input, Mix};
+use health::{Gauge, ProgrammeGauge, Reporter};
+use mix::{Mix, Picture};
 use out::{Out, WriteError, Writer};
 use std::cell::Cell;
 use std::io::Read;
@@ -100,7 +105,8 @@ struct Engine {
     out: SyncSender<Out>,
     slate: encode::clip::Slate,
     /// Keeps the mix going when its sources have ended: the slate is a programme too.
-    _inputs: SyncSender<Input>,
+    _pictures: SyncSender<Picture>,
+    _sounds: SyncSender<Sound>,
 }
 
 impl Engine {
@@ -125,32 +131,59 @@ impl Engine {
             // Nobody waits any more: the engine is ending.
             let _ = control.send(Control::EncoderFailed(text));
         };
-        let (encoder, input) = Encoder::start(&spec.programme, candidate, &clock, out, failed)?;
+        let (encoder, pictures_out, sound_out) =
+            Encoder::start(&spec.programme, candidate, &clock, out, failed)?;
         let picture = &spec.sources[roles.picture];
         let (slate, trouble) = capture::slate(picture, &format);
         if let Some(text) = trouble {
             tracing::warn!(source = picture.id, "its slate: {text}");
         }
+        let gauge = ProgrammeGauge::new(&format, spec.programme.alarms);
         let clip = encode::clip::Slate {
             programme: spec.programme.clone(),
             candidate,
             picture: slate.clone(),
         };
         // The mix before the sources, so that nothing of theirs waits and grows old.
-        let (inputs, mix_inputs) = mpsc::sync_channel(INPUT_QUEUE);
+        let (sounds, desk_inputs) = mpsc::sync_channel(INPUT_QUEUE);
+        let channel = |(index, source): (usize, &Source)| Channel {
+            id: source.id.clone(),
+            audio: source.audio.clone(),
+            visible: index == roles.sound,
+        };
+        let channels = spec.sources.iter().enumerate().map(channel).collect();
+        let desk = Desk {
+            clock: clock.clone(),
+            programme: spec.programme.audio.clone(),
+            channels,
+            out: out.clone(),
+            inputs: desk_inputs,
+            encoder: sound_out,
+            gauge: gauge.clone(),
+        };
+        spawn("desk", move || desk.run())?;
+        let (pictures, mix_inputs) = mpsc::sync_channel(INPUT_QUEUE);
         let mix = Mix {
             clock: clock.clone(),
             format: format.clone(),
             slate,
-            inputs: mix_inputs,
-            encoder: input,
+            pictures: mix_inputs,
+            encoder: pictures_out,
+            sound: sounds.clone(),
+            gauge: gauge.clone(),
         };
         spawn("mix", move || mix.run())?;
+        let mut gauges = Vec::new();
         let sound = (roles.sound != roles.picture).then_some(roles.sound);
         for index in std::iter::once(roles.picture).chain(sound) {
+            let source = Gauge::new(&spec.sources[index], &format, &clock);
+            gauges.push(source.clone());
             let capture = Capture {
                 feed: Feed {
-                    inputs: inputs.clone(),
+                    gauge: source,
+                    source: index,
+                    pictures: pictures.clone(),
+                    sounds: sounds.clone(),
                     picture: index == roles.picture,
                     sound: index == roles.sound,
                 },
@@ -164,12 +197,21 @@ impl Engine {
             let name = format!("source {}", capture.source.id);
             spawn(&name, move || capture.run())?;
         }
+        let reporter = Reporter {
+            clock,
+            stop: stop.clone(),
+            out: out.clone(),
+            sources: gauges,
+            programme: gauge,
+        };
+        spawn("health", move || reporter.run())?;
         Ok(Engine {
             encoder,
             stop,
             out: out.clone(),
+            _pictures: pictures,
+            _sounds: sounds,
             slate: clip,
-            _inputs: inputs,
         })
     }
 

@@ -122,8 +122,11 @@ fn usual_programme() -> Programme {
         audio: Audio {
             bitrate_kbps: 128,
             sample_rate: 48_000,
+            limiter_db: Some(Audio::LIMITER_DB),
+            target_lufs: Audio::TARGET_LUFS,
         },
         stamp: true,
+        alarms: Default::default(),
     }
 }
 

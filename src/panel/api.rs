@@ -1,9 +1,11 @@
 //! `/api/v1` over the session's handle. Shell.
 
+use super::preflight;
+use crate::preflight::Preflight;
 use crate::session::control::Refusal;
 use crate::session::event::Who;
-use crate::session::{Anyway, SessionError, SessionHandle, StartAsk, Status, StopAsk};
-use axum::extract::State;
+use crate::session::{SessionError, SessionHandle, StartAsk, Status, StopAsk};
+use axum::extract::{FromRef, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -16,6 +18,25 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::net::{UnixListener, UnixStream};
+
+/// What the handlers act through.
+#[derive(Clone)]
+pub struct Api {
+    pub session: SessionHandle,
+    pub preflight: Preflight,
+}
+
+impl FromRef<Api> for SessionHandle {
+    fn from_ref(api: &Api) -> Self {
+        api.session.clone()
+    }
+}
+
+impl FromRef<Api> for Preflight {
+    fn from_ref(api: &Api) -> Self {
+        api.preflight.clone()
+    }
+}
 
 /// What to start.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -110,17 +131,19 @@ impl IntoResponse for SessionError {
     }
 }
 
-pub fn router(session: SessionHandle) -> Router {
+pub fn router(api: Api) -> Router {
     Router::new()
         .route("/api/v1/status", get(status))
+        .route("/api/v1/preflight", get(preflight::report))
         .route("/api/v1/live/start", post(live_start))
         .route("/api/v1/live/stop", post(live_stop))
         .route("/api/v1/live/extend", post(live_extend))
         .route("/api/v1/live/dump", post(live_dump))
         .route("/api/v1/live/mark", post(live_mark))
-        .merge(super::keys::router())
-        .merge(super::log::router())
-        .with_state(session)
+        .merge(super::keys::router().with_state(api.session.clone()))
+        .merge(super::log::router().with_state(api.session.clone()))
+        .merge(super::reports::router().with_state(api.session.clone()))
+        .with_state(api)
 }
 
 /// Whoever opens the socket is this user, at the box.
@@ -139,22 +162,21 @@ async fn status(State(session): State<SessionHandle>) -> Json<Status> {
 type Answer = Result<Json<Status>, SessionError>;
 
 async fn live_start(
-    State(session): State<SessionHandle>,
+    State(api): State<Api>,
     headers: HeaderMap,
     Json(start): Json<Start>,
-) -> Answer {
+) -> Result<Json<Status>, Response> {
+    let anyway = preflight::clear(&api.preflight, &start).await?;
     let ask = StartAsk {
         destinations: start.destinations,
         who: WHO,
         occurrence: start.occurrence,
-        anyway: start.anyway.map(|reason| Anyway {
-            reason,
-            problems: Vec::new(),
-        }),
+        anyway,
         idempotency: idempotency(&headers),
     };
-    session.start(ask).await?;
-    Ok(Json(session.status()))
+    let started = api.session.start(ask).await;
+    started.map_err(IntoResponse::into_response)?;
+    Ok(Json(api.session.status()))
 }
 
 async fn live_stop(
@@ -216,7 +238,7 @@ pub async fn check_free(path: &Path) -> Result<(), SocketError> {
 /// Serves the API on a socket that only this user may open, until `shutdown` resolves.
 pub async fn serve(
     path: &Path,
-    session: SessionHandle,
+    api: Api,
     shutdown: BoxFuture<'static, ()>,
 ) -> Result<impl Future<Output = io::Result<()>> + use<>, SocketError> {
     let failed = |error| SocketError::Io {
@@ -231,7 +253,7 @@ pub async fn serve(
     }
     let listener = UnixListener::bind(path).map_err(failed)?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
-    Ok(axum::serve(listener, router(session))
+    Ok(axum::serve(listener, router(api))
         .with_graceful_shutdown(shutdown)
         .into_future())
 }

@@ -3,3 +3,5 @@
 pub mod api;
 pub mod keys;
 pub mod log;
+mod preflight;
+mod reports;

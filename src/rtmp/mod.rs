@@ -23,6 +23,8 @@ pub use amf0::{Amf0Error, Amf0Value};
 pub use chunk::{ChunkError, ChunkLimits, ChunkReader, Message, TimestampUnwrapper};
 pub use flv::FlvError;
 pub use flv_file::{FlvReader, FlvTag, TagKind};
-pub use publisher::{ACK_WINDOW, Publisher, PublisherError, PublisherEvent, PublisherSettings};
+pub use publisher::{
+    ACK_WINDOW, Ballast, Publisher, PublisherError, PublisherEvent, PublisherSettings,
+};
 pub use receiver::{Receiver, ReceiverError, ReceiverEvent, ReceiverSettings};
 pub use status::RejectKind;

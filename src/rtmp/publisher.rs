@@ -6,9 +6,11 @@
 //! onMetaData, sequence headers, media → FCUnpublish, deleteStream.
 
 mod api;
+mod ballast;
 mod timeline;
 
 pub use api::{PublisherError, PublisherEvent, PublisherSettings, Stage};
+pub use ballast::Ballast;
 
 use super::adobe_auth::{self, AuthStep};
 use super::amf0::{self, Amf0Value};
@@ -170,6 +172,11 @@ impl Publisher {
         self.connection
             .call(0, "createStream", transaction::CREATE_STREAM, &[]);
         self.state = State::CreatingStream;
+    }
+
+    /// What it was made with.
+    pub fn settings(&self) -> &PublisherSettings {
+        &self.settings
     }
 
     pub fn is_publishing(&self) -> bool {

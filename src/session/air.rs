@@ -216,13 +216,13 @@ mod tests {
     use crate::window::tests::config;
     use proptest::prelude::*;
 
+    /// Something done to it before the frame of this number.
+    type Deed = (i64, fn(&mut Air));
+
     const FPS: FrameRate = FrameRate { num: 30, den: 1 };
     const GOP: i64 = 12;
     /// Of the pictures of a GOP in the order of decoding: when they are shown.
     const SHOWN: [i64; GOP as usize] = [0, 3, 1, 2, 6, 4, 5, 9, 7, 8, 10, 11];
-
-    /// Done before the frame of that number comes in.
-    type Deed = (i64, fn(&mut Air));
 
     fn clip() -> Clip {
         let mut config = (*config()).clone();

@@ -12,7 +12,7 @@ pub struct Clock {
 }
 
 impl Clock {
-    pub fn of_this_boot() -> Self {
+    pub fn of_this_machine() -> Self {
         // Without /proc no boot is known to be the same as another, and the wall clock counts.
         let boot = std::fs::read_to_string(BOOT_ID)
             .map(|id| id.trim().to_owned())

@@ -354,6 +354,9 @@ impl fmt::Display for Event {
                     files => write!(f, "; it is recorded to {}.", list(files)),
                 }
             }
+            Event::Anyway { reason, problems } if problems.is_empty() => {
+                write!(f, "Started without waiting for pre-flight: {reason}.")
+            }
             Event::Anyway { reason, problems } => write!(
                 f,
                 "Started although pre-flight found {}: {reason}.",

@@ -1,6 +1,6 @@
 //! The session: one broadcast, from the first publish to the last byte.
 //!
-//! Pure: `air`, `control`, `event`, `guard`, `machine`, `moment`, `overload`, `timeline`, `watch`. Shell: `actor`, `clock`,
+//! Pure: `air`, `control`, `event`, `guard`, `machine`, `moment`, `overload`, `report`, `timeline`, `watch`. Shell: `actor`, `clock`,
 //! `journal`, `keys`.
 
 mod actor;
@@ -14,6 +14,7 @@ pub mod keys;
 pub mod machine;
 pub mod moment;
 mod overload;
+pub mod report;
 pub mod timeline;
 mod watch;
 

@@ -20,7 +20,7 @@ use tokio::task::JoinSet;
 use tracing::Instrument;
 
 /// Above the size of most messages of a programme but keyframes, so that a message is rarely split; platforms take it.
-const CHUNK_SIZE: u32 = 65_536;
+pub const CHUNK_SIZE: u32 = 65_536;
 
 #[derive(Debug, thiserror::Error)]
 pub enum DestinationError {
@@ -314,7 +314,10 @@ fn word(state: LaneState) -> &'static str {
 
 /// The ways of each lane. One lane has every uplink with every ingest, the preferred ingest first; two lanes have an ingest
 /// each and prefer different uplinks.
-fn lane_routes(destination: &Destination, uplinks: &[Uplink]) -> Result<Vec<Vec<Route>>, DnsError> {
+pub fn lane_routes(
+    destination: &Destination,
+    uplinks: &[Uplink],
+) -> Result<Vec<Vec<Route>>, DnsError> {
     let chosen: Vec<Option<(usize, &Uplink)>> = if destination.uplinks.is_empty() {
         vec![None]
     } else {

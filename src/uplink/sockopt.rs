@@ -22,13 +22,25 @@ pub fn unacknowledged(socket: impl AsFd) -> io::Result<usize> {
 
 /// The kernel's smoothed round-trip time (TCP_INFO, tcpi_rtt).
 pub fn round_trip(socket: impl AsFd) -> io::Result<Duration> {
+    let info = tcp_info(&socket.as_fd())?;
+    Ok(Duration::from_micros(u64::from(info.tcpi_rtt)))
+}
+
+/// Bytes that the peer has beyond a hole, and has said so (TCP_INFO, tcpi_sacked): with those acknowledged they are all that the
+/// way has carried.
+pub fn selectively_acknowledged(socket: impl AsFd) -> io::Result<u64> {
+    let info = tcp_info(&socket.as_fd())?;
+    Ok(u64::from(info.tcpi_sacked) * u64::from(info.tcpi_snd_mss))
+}
+
+fn tcp_info(fd: &BorrowedFd<'_>) -> io::Result<libc::tcp_info> {
     // SAFETY: tcp_info is plain integers, for which zero is a value.
     let mut info: libc::tcp_info = unsafe { std::mem::zeroed() };
     let mut len = size_of::<libc::tcp_info>() as libc::socklen_t;
     // SAFETY: the kernel writes at most `len` bytes to `info` and the length written to `len`.
     let rc = unsafe {
         libc::getsockopt(
-            raw(&socket.as_fd()),
+            raw(fd),
             libc::IPPROTO_TCP,
             libc::TCP_INFO,
             (&raw mut info).cast(),
@@ -36,7 +48,7 @@ pub fn round_trip(socket: impl AsFd) -> io::Result<Duration> {
         )
     };
     check(rc)?;
-    Ok(Duration::from_micros(u64::from(info.tcpi_rtt)))
+    Ok(info)
 }
 
 /// Caps the retransmission interval, so that a path that comes back is used soon. Kernels before 6.15 refuse.

@@ -1,8 +1,8 @@
 //! Which bitrate can this destination's way carry? Pure: samples in, advice out.
 //!
-//! Growth of the backlog is the sign of a way that is too narrow, and what was acknowledged meanwhile is its measure. After an
-//! outage the backlog is large but shrinks, and that lowers nothing; nor does the outage itself, during which nothing can be
-//! measured.
+//! Growth of the backlog while the socket is full is the sign of a way that is too narrow, and what was acknowledged meanwhile
+//! is its measure. After an outage the backlog is large but shrinks, and that lowers nothing; nor does the outage itself, during
+//! which nothing can be measured; nor an encoder that falls behind and then gives much at once, with room in the socket.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -23,9 +23,10 @@ const SETTLE: Duration = Duration::from_secs(3);
 /// What is left of the measured goodput for the programme, so that the backlog drains too.
 const SHARE: f64 = 0.85;
 const CLIMB: f64 = 1.10;
-/// Calm needed before the first step up; doubled, up to a minute, each time a step turns out too high.
+/// Calm needed before a step up; doubled each time the step turns out too high, until a bitrate as high as that has held.
 const CALM: Duration = Duration::from_secs(6);
-const CALM_MAX: Duration = Duration::from_secs(60);
+/// Trying costs a second or two of the hold.
+const CALM_MAX: Duration = Duration::from_secs(30);
 
 #[derive(Clone, Copy, Debug)]
 pub struct Sample {
@@ -33,6 +34,8 @@ pub struct Sample {
     pub backlog: Duration,
     /// Running total of the connection.
     pub acknowledged_bytes: u64,
+    /// Whether the socket takes no more now.
+    pub full: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +58,8 @@ pub struct Steer {
     calm_since: Option<Instant>,
     calm_needed: Duration,
     climbed: bool,
+    /// The bitrate that turned out too high last.
+    too_high: Option<u32>,
 }
 
 impl Steer {
@@ -71,6 +76,7 @@ impl Steer {
             calm_since: None,
             calm_needed: CALM,
             climbed: false,
+            too_high: None,
         }
     }
 
@@ -126,7 +132,7 @@ impl Steer {
             lately,
             GROWTH.mul_f64(span.as_secs_f64() / SPAN.as_secs_f64()),
         );
-        if sample.backlog > NOTICEABLE && (jumps || creeps) {
+        if sample.full && sample.backlog > NOTICEABLE && (jumps || creeps) {
             return self.lower(now, goodput, sample.backlog);
         }
         self.climb(now, sample.backlog)
@@ -144,6 +150,7 @@ impl Steer {
         if self.climbed {
             self.calm_needed = (self.calm_needed * 2).min(CALM_MAX);
             self.climbed = false;
+            self.too_high = Some(self.current);
         }
         let target = (goodput * SHARE - f64::from(self.audio_kbps)).max(0.0) as u32;
         let target = target.clamp(self.floor, self.ceiling);
@@ -165,6 +172,10 @@ impl Steer {
         }
         let since = *self.calm_since.get_or_insert(now);
         let calm = now.duration_since(since);
+        if calm >= CALM && self.too_high.is_some_and(|it| self.current >= it) {
+            self.too_high = None;
+            self.calm_needed = CALM;
+        }
         if calm < self.calm_needed {
             return None;
         }

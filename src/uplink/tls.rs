@@ -1,8 +1,9 @@
 //! What a destination trusts: the system's roots, and the CA that its configuration names. Shell.
 
-use rustls::ClientConfig;
-use rustls::pki_types::CertificateDer;
+use super::error::ConnectionError;
 use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection};
 use rustls_platform_verifier::Verifier;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -39,4 +40,21 @@ fn read_ca(path: &Path) -> Result<Vec<CertificateDer<'static>>, TrustError> {
         Ok(found) if found.is_empty() => Err(failed("no certificate in it".to_owned())),
         other => other,
     }
+}
+
+/// A connection's TLS with this host, before its first byte.
+pub fn session(
+    config: &Arc<ClientConfig>,
+    host: &str,
+) -> Result<ClientConnection, ConnectionError> {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let name = ServerName::try_from(bare.to_owned()).map_err(|error| ConnectionError::Tls {
+        host: host.to_owned(),
+        reason: error.to_string(),
+    })?;
+    let mut tls = ClientConnection::new(Arc::clone(config), name)
+        .map_err(|error| ConnectionError::tls(host, &error))?;
+    // A keyframe is larger than rustls's default of 64 KiB, and what is sealed ahead is bounded by us.
+    tls.set_buffer_limit(None);
+    Ok(tls)
 }

@@ -112,14 +112,17 @@ impl Cursor {
     }
 
     /// Every place before a keyframe from here on, with that keyframe's decode time.
-    fn keyframes(&self) -> impl Iterator<Item = (Cursor, MediaTime)> {
-        let mut cursor = self.clone();
+    fn keyframes(&self) -> impl Iterator<Item = (Cursor, MediaTime)> + '_ {
+        let mut behind = &self.behind;
         std::iter::from_fn(move || {
             loop {
-                let here = cursor.clone();
-                let unit = &cursor.advance()?.unit;
-                if unit.keyframe {
-                    return Some((here, unit.dts));
+                let here = behind;
+                behind = here.next.get()?;
+                if let Some(keyframe) = behind.entry.as_ref().filter(|entry| entry.unit.keyframe) {
+                    let cursor = Cursor {
+                        behind: Arc::clone(here),
+                    };
+                    return Some((cursor, keyframe.unit.dts));
                 }
             }
         })

@@ -49,13 +49,17 @@ pub fn spec(kind: SourceKind) -> EngineSpec {
             audio: Audio {
                 bitrate_kbps: 128,
                 sample_rate: 48_000,
+                limiter_db: Some(Audio::LIMITER_DB),
+                target_lufs: Audio::TARGET_LUFS,
             },
             stamp: true,
+            alarms: Default::default(),
         },
         sources: vec![Source {
             id: "stage".into(),
             kind,
             slate: None,
+            audio: SourceAudio::default(),
         }],
         scenes: vec![Scene {
             id: "wide".into(),
@@ -146,8 +150,9 @@ impl Show {
             EngineOutput::Message { up, .. } => match up {
                 Up::Hello { .. } => {}
                 Up::Config(config) => self.configs.push(config),
-                Up::Slate(_) => {}
                 Up::Event(event) => self.events.push(event),
+                // Only where it was asked for.
+                Up::Slate(_) => {}
                 Up::Unit(unit) => {
                     assert!(!self.configs.is_empty(), "a unit before its configuration");
                     self.order.push((unit.track, unit.dts.as_millis()));

@@ -115,7 +115,7 @@ fn fault_14_both_at_once_and_one_way_dies_and_returns() {
         "the fault did not happen: {status}"
     );
     println!("fault 14: the survivor's longest wait for a picture was {gap:?}");
-    assert!(gap < Duration::from_secs(1), "{gap:?}");
+    assert!(gap < Duration::from_secs(2), "{gap:?}");
     let mut compared = 0;
     for track in [Track::Video, Track::Audio] {
         let made = wire::list(&copy, track);

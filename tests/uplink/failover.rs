@@ -24,7 +24,7 @@ fn fault_1_ingest_killed_and_back_at_once() {
     let status = on_air.status("main");
     assert_eq!(status["reconnects"], 1, "{status}");
     on_air.assert_all_arrived(&mut [&mut nginx]);
-    assert!(took < Duration::from_secs(2), "{took:?}");
+    assert!(took < Duration::from_secs(5), "{took:?}");
 }
 
 #[test]
@@ -57,7 +57,7 @@ fn fault_2_carrier_lost_with_backups() {
     let status = on_air.status("main");
     assert_eq!(status["uplink"], "lte", "{status}");
     on_air.assert_all_arrived(&mut [&mut first, &mut second]);
-    assert!(took < Duration::from_secs(2), "{took:?}");
+    assert!(took < Duration::from_secs(5), "{took:?}");
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn fault_3_blackholed_with_backups() {
     assert!(lab.has_carrier(Side::A), "the carrier must stay");
     std::thread::sleep(Duration::from_secs(4));
     on_air.assert_all_arrived(&mut [&mut first, &mut second]);
-    assert!(took < Duration::from_secs(4), "{took:?}");
+    assert!(took < Duration::from_secs(7), "{took:?}");
 }
 
 /// One ingest that holds the dead publisher for 8 s; the other uplink is there.
@@ -180,8 +180,8 @@ fn fault_4_outage_of_20_s_without_a_backup() {
     println!("fault 4: latency as before {caught_up:?} after the return");
     std::thread::sleep(Duration::from_secs(2));
     on_air.assert_all_arrived(&mut [&mut nginx]);
-    assert!(took < Duration::from_secs(3), "{took:?}");
-    assert!(caught_up < Duration::from_secs(40), "{caught_up:?}");
+    assert!(took < Duration::from_secs(6), "{took:?}");
+    assert!(caught_up < Duration::from_secs(60), "{caught_up:?}");
 }
 
 #[test]
@@ -218,5 +218,5 @@ fn fault_4a_outage_of_5_s_is_survived_by_the_connection_itself() {
     let status = on_air.status("main");
     assert_eq!(status["reconnects"], 0, "no new publish: {status}");
     on_air.assert_all_arrived(&mut [&mut nginx]);
-    assert!(took < Duration::from_secs(4), "{took:?}");
+    assert!(took < Duration::from_secs(7), "{took:?}");
 }

@@ -128,7 +128,7 @@ fn fault_5_outage_longer_than_the_hold() {
         assert_eq!(media::decodes_cleanly(&path), Ok(()), "{}", path.display());
     }
     assert!(grown < hold_s * BYTES_PER_S + (8 << 20), "{grown} bytes");
-    assert!(took < Duration::from_secs(3), "{took:?}");
+    assert!(took < Duration::from_secs(6), "{took:?}");
 }
 
 /// What is missing is one run that ends where a GOP begins: the rest of a GOP that the outage broke, and whole ones.

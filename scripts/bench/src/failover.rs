@@ -30,7 +30,7 @@ const EXPLANATION: &str = "\
 In network namespaces, over RTMP to nginx, which drops a publisher after 8 s of silence; 720p30 at 3 Mb/s.
 
 - ffmpeg: `-c copy` through the fifo muxer with recovery from any error, 0.1 s between tries, a queue of 3000 packets, not
-  waiting for a keyframe. gst-launch: rtmp2sink, which has no recovery. Their next connection takes the other uplink by the
+  waiting for a keyframe, and a write given up after 2 s (rw_timeout; without it a dead way is never noticed). gst-launch: rtmp2sink, which has no recovery. Their next connection takes the other uplink by the
   routing table once a carrier is lost.
 - Regia: its own encoder; with the backup uplink and a backup ingest in 2 and 3, without in 1 and 4.
 - Units are frames of picture and of sound. Lost are those that the ingests never had, between the first and the last that
@@ -362,7 +362,10 @@ fn start_ffmpeg(lab: &Lab, ingest: &Nginx, source: &Path) -> Process {
             "-drop_pkts_on_overflow",
             "1",
         ])
-        .args(["-format_opts", "flvflags=no_duration_filesize"])
+        .args([
+            "-format_opts",
+            "flvflags=no_duration_filesize:rw_timeout=2000000",
+        ])
         .arg(format!("{}/main", ingest.rtmp_url()))
         .netns(Some(&lab.box_ns()))
         .spawn()

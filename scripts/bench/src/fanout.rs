@@ -170,7 +170,7 @@ fn start_regia(
         video_kbps: VIDEO_KBPS,
         audio_kbps: 128,
         preset: "ultrafast",
-        tune: "latency",
+        tune: "quality",
         file: Some(regia_testkit::clip()),
     };
     let mut config = programme.config();

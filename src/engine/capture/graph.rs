@@ -216,7 +216,7 @@ impl Tails {
         let tails = self.clone();
         let sink = sink(move |sample| tails.deliver_video(sample));
         Ok(vec![
-            make("deinterlace")?,
+            self.noted(make("deinterlace")?),
             convert,
             caps_filter(&self.format.source_video_caps())?,
             sink.upcast(),
@@ -228,11 +228,27 @@ impl Tails {
         let tails = self.clone();
         let sink = sink(move |sample| tails.deliver_audio(sample));
         Ok(vec![
-            make("audioconvert")?,
+            self.noted(make("audioconvert")?),
             make("audioresample")?,
             caps_filter(&self.format.audio_caps())?,
             sink.upcast(),
         ])
+    }
+
+    /// A tail's first element: what comes to it is the source's own format, which may change in flight.
+    fn noted(&self, element: gst::Element) -> gst::Element {
+        if let Some(pad) = element.static_pad("sink") {
+            let gauge = self.feed.gauge.clone();
+            pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
+                if let Some(event) = info.event()
+                    && let gst::EventView::Caps(caps) = event.view()
+                {
+                    gauge.format(caps.caps());
+                }
+                gst::PadProbeReturn::Ok
+            });
+        }
+        element
     }
 
     fn deliver_video(&self, sample: &gst::Sample) -> Result<(), Closed> {

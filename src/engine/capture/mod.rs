@@ -15,9 +15,11 @@ mod tone;
 mod v4l2;
 
 use super::clock::Clock;
+use super::desk::Sound;
 use super::error::EngineError;
 use super::format::Format;
-use super::mix::Input;
+use super::health::Gauge;
+use super::mix::Picture;
 use super::out::Out;
 use super::stop::Stop;
 use crate::bridge::protocol::{EngineEvent, SourceState};
@@ -35,9 +37,13 @@ const RETRY: Duration = Duration::from_millis(700);
 /// Where a source puts what it captures, and which of it is wanted.
 #[derive(Clone)]
 pub struct Feed {
-    pub inputs: SyncSender<Input>,
+    /// Index into `EngineSpec::sources`.
+    pub source: usize,
+    pub pictures: SyncSender<Picture>,
+    pub sounds: SyncSender<Sound>,
     pub picture: bool,
     pub sound: bool,
+    pub gauge: Gauge,
 }
 
 /// The mix takes no more: the engine is ending.
@@ -46,14 +52,22 @@ pub struct Closed;
 
 impl Feed {
     fn video(&self, at: MediaTime, frame: gst::Buffer) -> Result<(), Closed> {
-        self.inputs
-            .send(Input::Video { at, frame })
+        let source = self.source;
+        self.gauge.picture(at, &frame);
+        self.pictures
+            .send(Picture { source, at, frame })
             .map_err(|_| Closed)
     }
 
     fn audio(&self, at: MediaTime, samples: Vec<f32>) -> Result<(), Closed> {
-        self.inputs
-            .send(Input::Audio { at, samples })
+        let source = self.source;
+        self.gauge.sound(&samples);
+        self.sounds
+            .send(Sound::Samples {
+                source,
+                at,
+                samples,
+            })
             .map_err(|_| Closed)
     }
 }
@@ -133,6 +147,7 @@ impl Capture {
 
     fn report_live(&self) {
         self.live.set(true);
+        self.feed.gauge.live();
         self.report(SourceState::Live, String::new());
     }
 

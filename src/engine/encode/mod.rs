@@ -10,9 +10,9 @@ pub use branch::caps_filter;
 pub use candidates::{CANDIDATES, Candidate};
 
 use super::clock::{Clock, to_clock_time, to_media_time};
+use super::desk::track::{BLOCK, Block};
 use super::error::EngineError;
 use super::format::Format;
-use super::mix::audio::{BLOCK, Block};
 use super::mix::retimed;
 use super::out::Out;
 use crate::bridge::protocol::EngineEvent;
@@ -38,18 +38,24 @@ pub struct Encoder {
     ended: mpsc::Receiver<()>,
 }
 
-/// Where the mix puts raw media.
-pub struct EncoderInput {
-    video: gst_app::AppSrc,
-    audio: gst_app::AppSrc,
+/// Where the mix puts its pictures.
+pub struct VideoInput {
+    source: gst_app::AppSrc,
     fps: FrameRate,
-    sample_rate: u32,
     /// Running time zero of the pipeline, on the frame grid.
     base: MediaTime,
-    audio_origin: MediaTime,
     out: SyncSender<Out>,
     dropped: u64,
     reported: MediaTime,
+}
+
+/// Where the desk puts its sound.
+pub struct AudioInput {
+    source: gst_app::AppSrc,
+    sample_rate: u32,
+    base: MediaTime,
+    /// When block 0 is heard.
+    origin: MediaTime,
 }
 
 /// The encoder takes no more: the engine is ending.
@@ -64,7 +70,7 @@ impl Encoder {
         clock: &Clock,
         out: &SyncSender<Out>,
         failed: impl Fn(String) + Send + Sync + 'static,
-    ) -> Result<(Encoder, EncoderInput), EngineError> {
+    ) -> Result<(Encoder, VideoInput, AudioInput), EngineError> {
         let format = Format::of(programme);
         let base = format.fps.frame_time(format.fps.frame_at(clock.now()));
         let pipeline = gst::Pipeline::new();
@@ -100,25 +106,28 @@ impl Encoder {
         pipeline
             .set_state(gst::State::Playing)
             .map_err(|_| EngineError::Encoder(format!("{} does not start", candidate.factory)))?;
-        let input = EncoderInput {
-            video: video.source,
-            audio: audio.source,
+        let pictures = VideoInput {
+            source: video.source,
             fps: format.fps,
-            sample_rate: format.sample_rate,
             base,
-            audio_origin: base,
             out: out.clone(),
             dropped: 0,
             reported: base,
+        };
+        let sound = AudioInput {
+            source: audio.source,
+            sample_rate: format.sample_rate,
+            base,
+            origin: base,
         };
         let encoder = Encoder {
             pipeline,
             candidate,
             video: video.encoder,
-            sources: [input.video.clone(), input.audio.clone()],
+            sources: [pictures.source.clone(), sound.source.clone()],
             ended,
         };
-        Ok((encoder, input))
+        Ok((encoder, pictures, sound))
     }
 
     /// False: this encoder can't change it in flight.
@@ -149,19 +158,14 @@ impl Drop for Encoder {
     }
 }
 
-impl EncoderInput {
-    /// Block 0 of the sound is heard at `origin`.
-    pub fn begin_audio(&mut self, origin: MediaTime) {
-        self.audio_origin = origin;
-    }
-
-    pub fn push_video(&mut self, at: MediaTime, frame: &gst::Buffer) -> Result<(), Closed> {
-        if self.video.current_level_buffers() >= MOST_WAITING {
+impl VideoInput {
+    pub fn push(&mut self, at: MediaTime, frame: &gst::Buffer) -> Result<(), Closed> {
+        if self.source.current_level_buffers() >= MOST_WAITING {
             self.dropped += 1;
         } else {
             let pts = MediaTime(at.0 - self.base.0);
             let frame = retimed(frame, pts, self.fps.frame_time(1).since(MediaTime::ZERO));
-            self.video.push_buffer(frame).map_err(|_| Closed)?;
+            self.source.push_buffer(frame).map_err(|_| Closed)?;
         }
         if self.dropped > 0 && at.since(self.reported) >= OVERLOAD_REPORTS {
             self.reported = at;
@@ -172,15 +176,22 @@ impl EncoderInput {
         }
         Ok(())
     }
+}
 
-    pub fn push_audio(&mut self, block: Block) -> Result<(), Closed> {
-        let at = self.audio_origin + samples_to_time(block.number * BLOCK as i64, self.sample_rate);
+impl AudioInput {
+    /// Block 0 is heard at `origin`.
+    pub fn begin(&mut self, origin: MediaTime) {
+        self.origin = origin;
+    }
+
+    pub fn push(&mut self, block: Block) -> Result<(), Closed> {
+        let at = self.origin + samples_to_time(block.number * BLOCK as i64, self.sample_rate);
         let bytes: Vec<u8> = block.samples.iter().flat_map(|s| s.to_le_bytes()).collect();
         let mut buffer = gst::Buffer::from_mut_slice(bytes);
         if let Some(buffer) = buffer.get_mut() {
             buffer.set_pts(to_clock_time(MediaTime(at.0 - self.base.0)));
         }
-        self.audio
+        self.source
             .push_buffer(buffer)
             .map(|_| ())
             .map_err(|_| Closed)

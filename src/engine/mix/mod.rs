@@ -1,34 +1,30 @@
-//! From what the sources give, whenever they give it, to a programme without a gap: the pure tracks decide
-//! (`video`, `audio`), this thread waits and hands over to the encoder.
+//! From the pictures that the sources give, whenever they give them, to a programme without a gap: the pure track decides
+//! (`video`), this thread waits and hands over to the encoder. The sound is mixed beside it, in `desk`.
 //!
 //! One full-frame source needs no compositor: its frames go to the encoder as they are, uncopied.
 
-pub mod audio;
 pub mod scene;
 pub mod video;
 
 use super::clock::{Clock, to_clock_time};
-use super::encode::EncoderInput;
+use super::desk::Sound;
+use super::encode::VideoInput;
 use super::format::Format;
+use super::health::ProgrammeGauge;
+use super::health::alarms::Expect;
 use crate::media::MediaTime;
-use audio::AudioTrack;
 use gstreamer as gst;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::Duration;
-use video::VideoTrack;
+use video::{Shows, VideoTrack};
 
-/// What sources deliver: normalised, with the monotonic time at which it is to be shown or heard.
+/// A picture that a source delivers: normalised, with the monotonic time at which it is to be shown.
 #[derive(Debug)]
-pub enum Input {
-    Video {
-        at: MediaTime,
-        frame: gst::Buffer,
-    },
-    /// Interleaved stereo.
-    Audio {
-        at: MediaTime,
-        samples: Vec<f32>,
-    },
+pub struct Picture {
+    /// Index into `EngineSpec::sources`.
+    pub source: usize,
+    pub at: MediaTime,
+    pub frame: gst::Buffer,
 }
 
 /// How long the programme waits for its source before it starts with the slate.
@@ -38,40 +34,44 @@ pub struct Mix {
     pub clock: Clock,
     pub format: Format,
     pub slate: gst::Buffer,
-    pub inputs: Receiver<Input>,
-    pub encoder: EncoderInput,
+    pub pictures: Receiver<Picture>,
+    pub encoder: VideoInput,
+    /// The desk, which begins with the first picture.
+    pub sound: SyncSender<Sound>,
+    pub gauge: ProgrammeGauge,
 }
 
 impl Mix {
-    /// Runs until every sender of inputs is gone, or the encoder takes no more.
+    /// Runs until every sender of pictures is gone, or the encoder takes no more.
     pub fn run(mut self) {
-        let first_input = self.inputs.recv_timeout(START_PATIENCE);
+        let first_picture = self.pictures.recv_timeout(START_PATIENCE);
         let first_slot = self.format.fps.frame_at(self.clock.now()) + 1;
         let origin = self.format.fps.frame_time(first_slot);
         let mut video = VideoTrack::new(self.format.fps, first_slot, self.slate.clone());
-        let mut audio = AudioTrack::new(self.format.sample_rate, origin);
-        self.encoder.begin_audio(origin);
-        let mut input = first_input;
+        if self.sound.send(Sound::Begin { origin }).is_err() {
+            return;
+        }
+        let mut input = first_picture;
         loop {
             match input {
-                Ok(Input::Video { at, frame }) => video.handle_frame(at, frame),
-                Ok(Input::Audio { at, samples }) => audio.handle_samples(at, &samples),
+                Ok(Picture { at, frame, .. }) => video.handle_frame(at, frame),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
             let now = self.clock.now();
             while let Some(slot) = video.poll(now) {
-                if self.encoder.push_video(slot.at, &slot.frame).is_err() {
+                let slate = slot.shows == Shows::Slate;
+                let expect = Expect {
+                    still: slate,
+                    black: slate,
+                };
+                self.gauge.picture(slot.at, &slot.frame, expect);
+                if self.encoder.push(slot.at, &slot.frame).is_err() {
                     return;
                 }
             }
-            while let Some(block) = audio.poll(now) {
-                if self.encoder.push_audio(block).is_err() {
-                    return;
-                }
-            }
-            let wake = video.poll_timeout(now).min(audio.poll_timeout());
-            input = self.inputs.recv_timeout(wake.since(self.clock.now()));
+            let wake = video.poll_timeout(now);
+            input = self.pictures.recv_timeout(wake.since(self.clock.now()));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Which sources a scene takes its picture and its sound from. Pure.
 
-use crate::config::{EngineSpec, Source, SourceKind};
+use crate::config::EngineSpec;
 
 /// Indices into `EngineSpec::sources`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub fn roles(spec: &EngineSpec) -> Option<Roles> {
         .iter()
         .filter_map(|layer| spec.sources.iter().position(|s| s.id == layer.source))
         .collect();
-    let only_sound = |index: &usize| is_only_sound(&spec.sources[*index]);
+    let only_sound = |index: &usize| spec.sources[*index].kind.is_only_sound();
     let first = *layers.first()?;
     let picture = layers
         .iter()
@@ -28,10 +28,6 @@ pub fn roles(spec: &EngineSpec) -> Option<Roles> {
         .unwrap_or(first);
     let sound = layers.iter().copied().find(only_sound).unwrap_or(picture);
     Some(Roles { picture, sound })
-}
-
-fn is_only_sound(source: &Source) -> bool {
-    matches!(source.kind, SourceKind::Alsa { .. })
 }
 
 #[cfg(test)]
@@ -45,6 +41,7 @@ mod tests {
             id: id.into(),
             kind,
             slate: None,
+            audio: SourceAudio::default(),
         };
         EngineSpec {
             programme: Programme {
@@ -62,8 +59,11 @@ mod tests {
                 audio: Audio {
                     bitrate_kbps: 128,
                     sample_rate: 48_000,
+                    limiter_db: Some(Audio::LIMITER_DB),
+                    target_lufs: Audio::TARGET_LUFS,
                 },
                 stamp: true,
+                alarms: Default::default(),
             },
             sources: vec![
                 source("test", SourceKind::Test),

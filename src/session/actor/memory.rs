@@ -200,6 +200,11 @@ impl Actor {
         if !running().any(is_on_air) {
             return;
         }
+        // A tenth is finer than anybody hears.
+        let levels = self.levels.as_ref();
+        let loudness_lufs = levels
+            .and_then(|levels| levels.programme.short_term_lufs)
+            .map(|lufs| (f64::from(lufs) * 10.0).round() / 10.0);
         let samples: Vec<Event> = running()
             .filter(|running| is_on_air(running) && due(self.sampled, SAMPLE_EVERY))
             .filter_map(|running| {
@@ -209,7 +214,7 @@ impl Actor {
                     kbps: status.bitrate_kbps,
                     rtt_ms: status.rtt_ms,
                     hold_used_s: status.hold_used_s,
-                    loudness_lufs: None,
+                    loudness_lufs,
                 })
             })
             .collect();

@@ -24,8 +24,9 @@ use super::journal::Journal;
 use super::keys::{Keyring, Memory, Secrets};
 use super::overload::Overload;
 use super::timeline::Timeline;
+use crate::bridge::report::{Alarm, Levels};
 use crate::bridge::supervisor::{self, EngineHandle, EngineOutput, SupervisorSettings};
-use crate::config::{EngineSpec, Settings};
+use crate::config::{EngineSpec, Settings, Tune};
 use crate::media::StreamConfig;
 use crate::store::{SessionRow, Store, Vault};
 use crate::uplink::carrier::{Carriers, watch_carriers};
@@ -35,7 +36,7 @@ use handle::Request;
 use memory::Found;
 use recordings::Recordings;
 use requests::Answers;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -116,6 +117,10 @@ struct Actor {
     engine_runs: u64,
     engine_pid: Option<u32>,
     encoder: Option<String>,
+    alarms: BTreeSet<Alarm>,
+    /// When the running engine last told how its sources do.
+    health_at: Option<Instant>,
+    levels: Option<Levels>,
     video_kbps: u32,
     overload: Overload,
     sources: BTreeMap<String, SourceStatus>,
@@ -149,6 +154,15 @@ struct Actor {
     totals_before: BTreeMap<RunId, Totals>,
 }
 
+/// How long units are gathered before the destinations are woken for them: about two frames, beside half a second that the encoder
+/// takes with lookahead; not at all where latency was asked for.
+fn gather(tune: Tune) -> Duration {
+    match tune {
+        Tune::Quality => Duration::from_millis(45),
+        Tune::Latency => Duration::ZERO,
+    }
+}
+
 impl Actor {
     fn new(
         settings: Arc<Settings>,
@@ -157,6 +171,7 @@ impl Actor {
         store: Option<Store>,
     ) -> Self {
         let terms = terms::of(&settings);
+        let gather = gather(settings.programme.video.tune);
         let limited = terms.iter().any(|terms| terms.limits.limit.is_some());
         if limited || !settings.window.delay.is_zero() {
             engine.want_slate();
@@ -164,7 +179,7 @@ impl Actor {
         Actor {
             control: Control::new(terms),
             secrets: Secrets::new(),
-            clock: Clock::of_this_boot(),
+            clock: Clock::of_this_machine(),
             journal: Journal::new(store.clone()),
             store,
             engine,
@@ -173,14 +188,17 @@ impl Actor {
             engine_runs: 0,
             engine_pid: None,
             encoder: None,
+            alarms: BTreeSet::new(),
+            health_at: None,
+            levels: None,
             video_kbps: settings.programme.video.bitrate_kbps,
             overload: Overload::default(),
             sources: BTreeMap::new(),
             timeline: Timeline::new(settings.programme.fps, settings.programme.audio.sample_rate),
             config: None,
-            programme: FeedWriter::default(),
+            programme: FeedWriter::gathering(gather),
             air: Air::new(settings.window.delay),
-            on_air: FeedWriter::default(),
+            on_air: FeedWriter::gathering(gather),
             dumping: false,
             covered: false,
             carriers,

@@ -3,6 +3,7 @@
 use super::Actor;
 use super::status::SourceStatus;
 use crate::bridge::protocol::{EngineEvent, SourceState, Up};
+use crate::bridge::report::Alarm;
 use crate::bridge::supervisor::EngineOutput;
 use crate::session::event::{Event, Who};
 use std::sync::Arc;
@@ -19,6 +20,9 @@ impl Actor {
             }
             EngineOutput::Ended { run, text } => {
                 self.engine_pid = None;
+                self.alarms.clear();
+                self.health_at = None;
+                self.levels = None;
                 if std::mem::take(&mut self.engine_gives) {
                     self.engine_lost = Some(now);
                     self.log(Who::Regia, Event::EngineDied { run, reason: text });
@@ -37,7 +41,12 @@ impl Actor {
                     }
                 }
                 Up::Slate(clip) => self.air.set_clip(clip),
-                Up::Event(event) => self.note(event),
+                Up::Event(event) => {
+                    if matches!(event, EngineEvent::Health { .. }) {
+                        self.health_at = Some(now);
+                    }
+                    self.note(event);
+                }
             },
         }
     }
@@ -108,8 +117,31 @@ impl Actor {
                     ),
                     SourceState::Starting => {}
                 }
-                self.sources
-                    .insert(id.clone(), SourceStatus { id, state, detail });
+                let health = self.sources.remove(&id).and_then(|old| old.health);
+                let status = SourceStatus {
+                    id: id.clone(),
+                    state,
+                    detail,
+                    health,
+                };
+                self.sources.insert(id, status);
+            }
+            EngineEvent::Health { sources } => {
+                for health in sources {
+                    if let Some(source) = self.sources.get_mut(&health.id) {
+                        source.health = Some(health);
+                    }
+                }
+            }
+            EngineEvent::Levels(levels) => self.levels = Some(levels),
+            EngineEvent::Alarm { alarm, on } => {
+                if on {
+                    warn!("{}", alarm_text(alarm));
+                    self.alarms.insert(alarm);
+                } else {
+                    info!(?alarm, "the alarm is over");
+                    self.alarms.remove(&alarm);
+                }
             }
             EngineEvent::Overload { dropped } => self.overload.dropped(dropped),
             EngineEvent::Fatal { text } => error!(%text, "the engine can't go on"),
@@ -149,5 +181,13 @@ impl Actor {
             self.video_kbps = wanted;
             self.engine.set_bitrate(wanted);
         }
+    }
+}
+
+fn alarm_text(alarm: Alarm) -> &'static str {
+    match alarm {
+        Alarm::Black => "the programme is black: is the camera's lid on?",
+        Alarm::Frozen => "the programme's picture does not move: has its source frozen?",
+        Alarm::Silent => "the programme is silent: is the microphone on, and its source not muted?",
     }
 }

@@ -3,6 +3,7 @@
 use super::Actor;
 use super::broadcast::{Running, Stop};
 use crate::bridge::protocol::SourceState;
+use crate::bridge::report::{Alarm, Levels, SourceHealth};
 use crate::session::event::SessionId;
 use crate::session::machine::{self, Delivery, ENDED_SHOWN, Facts, Reach, State};
 use crate::session::moment::Moment;
@@ -15,6 +16,8 @@ pub struct SourceStatus {
     pub id: String,
     pub state: SourceState,
     pub detail: String,
+    /// As of the last second; None: the engine has not told yet.
+    pub health: Option<SourceHealth>,
 }
 
 /// A destination as its uplink has it, with what the session knows beyond that.
@@ -48,6 +51,14 @@ pub struct Status {
     pub engine_pid: Option<u32>,
     /// Frames that were not encoded because the machine was too slow.
     pub dropped_frames: u64,
+    /// How loud it is; None: no engine runs.
+    pub levels: Option<Levels>,
+    /// What is wrong with the programme now.
+    pub alarms: Vec<Alarm>,
+    /// Pictures and AAC frames that the engine has given since the daemon started.
+    pub units: u64,
+    /// How old the sources' health is; None: no engine tells it now.
+    pub health_age_s: Option<f64>,
     /// How long everything waits before it may be sent.
     pub delay_s: f64,
     /// What an operator should know, until the next start.
@@ -106,6 +117,12 @@ impl Actor {
             engine_runs: self.engine_runs,
             engine_pid: self.engine_pid,
             dropped_frames: self.overload.total,
+            levels: self.levels.clone(),
+            alarms: self.alarms.iter().copied().collect(),
+            units: self.programme.view().newest.seq(),
+            health_age_s: self
+                .health_at
+                .map(|at| now.duration_since(at).as_secs_f64()),
             delay_s: self.settings.window.delay.as_secs_f64(),
             notices: self.notices.clone(),
             sources: self.sources.values().cloned().collect(),

@@ -66,6 +66,7 @@ fn simulate(seconds: usize, round_trip: usize, capacity: impl Fn(f64) -> f64) ->
             let sample = Sample {
                 backlog,
                 acknowledged_bytes,
+                full: sent[tick] < made[tick] && carries < 2.0 * kbps,
             };
             steer.sample(start + TICK * tick as u32, sample);
         }
@@ -162,8 +163,37 @@ fn a_backlog_that_shrinks_lowers_nothing() {
         let sample = Sample {
             backlog,
             acknowledged_bytes,
+            full: true,
         };
         assert_eq!(steer.sample(start + tick * n, sample), None);
+    }
+}
+
+/// Much at once after a pause, sent at the pace of catching up, with room in the socket all the while.
+#[test]
+fn an_encoder_that_falls_behind_is_no_narrow_way() {
+    let mut steer = Steer::new(FLOOR, CEILING, AUDIO);
+    let start = Instant::now();
+    let tick = Duration::from_millis(250);
+    for n in 0..80u32 {
+        let sample = Sample {
+            backlog: tick * (n % 12),
+            acknowledged_bytes: u64::from(n) * 50_000,
+            full: false,
+        };
+        assert_eq!(steer.sample(start + tick * n, sample), None);
+    }
+}
+
+/// Tries that fail make the next one rarer; once the way is wide again, one that holds ends that.
+#[test]
+fn the_way_back_is_not_longer_for_tries_that_failed() {
+    let narrow = 0.6 * f64::from(CEILING + AUDIO);
+    for length in [60.0, 150.0, 400.0] {
+        let seen = simulate(600, 2, during(20.0..20.0 + length, narrow));
+        let back = (20 + length as usize..600).find(|second| seen.bitrates[*second] == CEILING);
+        let took = back.map(|second| second as f64 - 20.0 - length);
+        assert!(took.is_some_and(|took| took < 85.0), "{length}: {took:?}");
     }
 }
 
@@ -179,6 +209,7 @@ fn says_why() {
             Sample {
                 backlog: at / 2,
                 acknowledged_bytes,
+                full: true,
             },
         )
     });

@@ -3,22 +3,27 @@
 //!
 //! A destination has one lane, or two with `mode = "both"`.
 
+mod routes;
+mod status;
+mod words;
+
+pub use routes::Route;
+pub use status::{LaneState, LaneStatus};
+
 use super::carrier::Carriers;
 use super::connection::{self, Event, Progress, Setup, Start};
-use super::dial::Way;
-use super::error::ConnectionError;
-use super::failover::{
-    Action, ConnectionId, Failover, Failure, Input, PUBLISH_ANSWER, Path, PathIndex,
-};
+use super::failover::{Action, ConnectionId, Failover, Failure, Input, PathIndex};
 use super::flow::Shed;
 use super::position::Position;
-use super::steer::{Sample, Steer};
-use crate::config::{IngestUrl, Resume, Timeline};
+use super::steer::Steer;
+use crate::config::{Resume, Timeline};
 use crate::media::MediaTime;
 use crate::rtmp::PublisherSettings;
 use crate::window::{Cursor, Feed};
+use routes::{Routes, Target};
 use rustls::ClientConfig;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use status::Rate;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
@@ -28,22 +33,6 @@ use tracing::{debug, info, warn};
 
 /// How often the status is renewed and the backlog judged.
 const TICK: Duration = Duration::from_millis(250);
-/// The bitrate shown is a mean over this long.
-const RATE_SPAN: Duration = Duration::from_secs(3);
-/// Paths of one lane, with those that servers named: a hostile one could name a new one each second.
-const ROUTES_MAX: usize = 12;
-/// The same trouble is logged again after this long.
-const REPEAT_LOG: Duration = Duration::from_secs(30);
-
-/// A way from the box to an ingest, with all that dialling it needs.
-#[derive(Clone)]
-pub struct Route {
-    pub path: Path,
-    pub server: IngestUrl,
-    pub way: Way,
-    /// The uplink's id.
-    pub uplink: Option<String>,
-}
 
 #[derive(Clone)]
 pub struct LaneSetup {
@@ -66,40 +55,6 @@ pub struct LaneSetup {
     pub timeline_start: Duration,
     pub steer: Option<Steer>,
     pub carriers: watch::Receiver<Carriers>,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum LaneState {
-    #[default]
-    Connecting,
-    OnAir,
-    /// The connection is there and takes nothing.
-    Stalled,
-    Reconnecting,
-    Ended,
-}
-
-#[derive(Clone, Debug, Default)]
-pub struct LaneStatus {
-    pub state: LaneState,
-    pub uplink: Option<String>,
-    /// Host and port.
-    pub ingest: Option<String>,
-    pub standby: Option<String>,
-    pub bitrate_kbps: u32,
-    pub round_trip: Option<Duration>,
-    /// Age of the oldest unit that is not acknowledged, beyond the delay.
-    pub hold_used: Duration,
-    /// Programme time acknowledged since the first publish, less what was shed.
-    pub delivered: Duration,
-    pub shed: Shed,
-    pub replayed: Duration,
-    /// Publishes after the first.
-    pub reconnects: u32,
-    /// Programme time not delivered when the lane ended.
-    pub undelivered: Duration,
-    pub error: Option<String>,
-    pub video_kbps: Option<u32>,
 }
 
 /// Runs a lane until everything up to the unit that `stop` names is delivered, or can't be within the hold.
@@ -154,6 +109,7 @@ impl Drop for Handle {
 
 struct Lane {
     setup: LaneSetup,
+    routes: Routes,
     failover: Failover,
     connections: HashMap<ConnectionId, Handle>,
     events: connection::Events,
@@ -175,7 +131,7 @@ struct Lane {
     attempt: Duration,
     /// Shed by connections that are gone.
     shed_before: Shed,
-    rates: VecDeque<(Instant, u64)>,
+    rate: Rate,
     /// The last text logged of each path, and when.
     logged: BTreeMap<PathIndex, (String, Instant)>,
     /// Units shed, as told in the log.
@@ -204,6 +160,7 @@ impl Lane {
             view.keyframe.unwrap_or(view.newest)
         });
         Lane {
+            routes: Routes::new(std::mem::take(&mut setup.routes)),
             failover: Failover::new(Instant::now(), paths, setup.hold),
             connections: HashMap::new(),
             events,
@@ -222,7 +179,7 @@ impl Lane {
             sender,
             attempt: Duration::ZERO,
             shed_before: Shed::default(),
-            rates: VecDeque::new(),
+            rate: Rate::default(),
             logged: BTreeMap::new(),
             shed_logged: 0,
             stalled_bytes: None,
@@ -246,7 +203,7 @@ impl Lane {
     }
 
     fn dial(&mut self, id: ConnectionId, path: PathIndex) {
-        let route = &self.setup.routes[path];
+        let route = &self.routes[path];
         let publisher = self
             .authenticated
             .get(&route.path.ingest)
@@ -256,7 +213,7 @@ impl Lane {
                 tc_url: route.server.tc_url.clone(),
                 ..self.setup.publisher.clone()
             });
-        debug!(connection = id, path = %describe(route), "dialling");
+        debug!(connection = id, path = %route, "dialling");
         let setup = Setup {
             server: route.server.clone(),
             way: route.way.clone(),
@@ -380,7 +337,7 @@ impl Lane {
                     .failover
                     .on_air()
                     .is_some_and(|(on_air, _)| on_air == id);
-                match self.move_target(now, id, tc_url) {
+                match self.move_target(now, id, tc_url.as_deref()) {
                     Some(path) if on_air => Input::MoveRequested(path),
                     // A standby that its server sends away has served.
                     _ if !on_air => {
@@ -395,7 +352,7 @@ impl Lane {
             }
             Event::Authenticate(settings) => {
                 if let Some(handle) = self.connections.get(&id) {
-                    let ingest = self.setup.routes[handle.path].path.ingest;
+                    let ingest = self.routes[handle.path].path.ingest;
                     self.authenticated.insert(ingest, *settings);
                 }
                 self.forget(id);
@@ -448,62 +405,29 @@ impl Lane {
             .take()
             .map(|at| now.duration_since(at).as_secs_f64());
         info!(path = %self.path_of(id), outage_s = outage, replayed_s = self.status.replayed.as_secs_f64(), "publishing");
-        self.rates.clear();
+        self.rate.clear();
         if let Some(steer) = &mut self.setup.steer {
             steer.reset();
         }
     }
 
-    /// The path for a server's ReconnectRequest: a new one when it names another URL, else the one it came over.
+    /// The path for a server's ReconnectRequest, if it is followed.
     fn move_target(
         &mut self,
         now: Instant,
         id: ConnectionId,
-        tc_url: Option<String>,
+        tc_url: Option<&str>,
     ) -> Option<PathIndex> {
         let path = self.connections.get(&id)?.path;
-        let here = &self.setup.routes[path];
-        let Some(tc_url) = tc_url else {
-            return Some(path);
-        };
-        let server = match crate::config::ingest_url::resolve(&here.server, &tc_url) {
-            Ok(server) => server,
-            Err(reason) => {
-                warn!(%reason, "the server asks us to reconnect, and we stay");
-                return None;
-            }
-        };
-        if here.server.tls && !server.tls {
-            warn!(url = %server.public(), "the server asks us to reconnect without TLS, which would show the key: we stay");
-            return None;
+        match self.routes.target(path, tc_url) {
+            Target::Known(path) => Some(path),
+            Target::New(path) => Some(self.failover.add_path(now, path)),
+            Target::None => None,
         }
-        let same_uplink = |route: &&Route| route.path.uplink == here.path.uplink;
-        let known = |route: &Route| route.server == server && same_uplink(&route);
-        if let Some(known) = self.setup.routes.iter().position(known) {
-            return Some(known);
-        }
-        if self.setup.routes.len() >= ROUTES_MAX {
-            warn!(url = %server.public(), "the server asks us to reconnect to ever more places: we stay");
-            return None;
-        }
-        let mut route = here.clone();
-        route.path.ingest = 1 + self
-            .setup
-            .routes
-            .iter()
-            .map(|route| route.path.ingest)
-            .max()
-            .unwrap_or(0)
-            .max(1);
-        route.server = server;
-        let index = self.failover.add_path(now, route.path.clone());
-        self.setup.routes.push(route);
-        Some(index)
     }
 
     fn note_carriers(&mut self, now: Instant, carriers: &Carriers) {
         let changed: BTreeMap<usize, bool> = self
-            .setup
             .routes
             .iter()
             .filter_map(|route| {
@@ -577,164 +501,10 @@ impl Lane {
         }
     }
 
-    fn publish_status(&mut self, now: Instant) {
-        let on_air = self.failover.on_air();
-        let stalled = self.failover.is_stalled();
-        self.status.state = match on_air {
-            _ if self.ended => LaneState::Ended,
-            Some(_) if stalled => LaneState::Stalled,
-            Some(_) => LaneState::OnAir,
-            None if self.published > 0 => LaneState::Reconnecting,
-            None => LaneState::Connecting,
-        };
-        let time = self.setup.feed.time(now);
-        let reached = self.position.acknowledged().or(self.position.resume_time());
-        let backlog = match reached {
-            // What the engine has not made does not wait.
-            _ if self.position.has_all(self.setup.feed.view().newest.seq()) => Duration::ZERO,
-            Some(reached) => time.since(reached).saturating_sub(self.setup.delay),
-            None => Duration::ZERO,
-        };
-        self.status.hold_used = backlog.min(self.setup.hold);
-        self.status.shed = self.shed_before;
-        self.status.shed.add(self.position.shed());
-        self.status.standby = self
-            .failover
-            .standby()
-            .map(|path| describe(&self.setup.routes[path]));
-        let carrying = on_air.and_then(|(id, path)| {
-            Some((self.connections.get(&id)?.progress.borrow().clone(), path))
-        });
-        if let Some((progress, path)) = carrying {
-            let route = &self.setup.routes[path];
-            self.status.uplink = route.uplink.clone();
-            self.status.ingest = Some(format!("{}:{}", route.server.host, route.server.port));
-            self.status.round_trip = Some(progress.round_trip);
-            self.status.shed.add(progress.shed);
-            self.status.bitrate_kbps = self.rate(now, progress.acknowledged_bytes);
-            if !stalled {
-                self.steer(
-                    now,
-                    Sample {
-                        backlog,
-                        acknowledged_bytes: progress.acknowledged_bytes,
-                    },
-                );
-            }
-        } else {
-            self.status.round_trip = None;
-            self.status.bitrate_kbps = 0;
-        }
-        if let (Some(began), Some(reached)) = (self.began, self.position.acknowledged()) {
-            self.status.delivered = reached.since(began).saturating_sub(self.status.shed.time);
-        }
-        self.log_shed();
-        self.sender.send_replace(self.status.clone());
-    }
-
-    /// Once for each GOP or so: the operator's last chance to do something.
-    fn log_shed(&mut self) {
-        let shed = self.status.shed;
-        if shed.units > self.shed_logged {
-            warn!(
-                seconds_in_all = shed.time.as_secs_f64(),
-                units_in_all = shed.units,
-                "shed: older than the hold"
-            );
-            self.shed_logged = shed.units;
-        }
-    }
-
-    fn rate(&mut self, now: Instant, bytes: u64) -> u32 {
-        self.rates.push_back((now, bytes));
-        while self
-            .rates
-            .front()
-            .is_some_and(|(at, _)| now.duration_since(*at) > RATE_SPAN)
-        {
-            self.rates.pop_front();
-        }
-        let Some((from, first)) = self.rates.front() else {
-            return 0;
-        };
-        let span = now.duration_since(*from).as_secs_f64();
-        if span < 0.5 {
-            0
-        } else {
-            (bytes.saturating_sub(*first) as f64 * 8.0 / 1000.0 / span) as u32
-        }
-    }
-
-    fn steer(&mut self, now: Instant, sample: Sample) {
-        let Some(steer) = &mut self.setup.steer else {
-            return;
-        };
-        // A way that carries nothing at all is an outage, for the failover; a narrow one carries something at every tick.
-        let progress = self.steered_bytes != Some(sample.acknowledged_bytes);
-        self.steered_bytes = Some(sample.acknowledged_bytes);
-        if !progress {
-            steer.reset();
-        } else if let Some(advice) = steer.sample(now, sample) {
-            info!(video_kbps = advice.video_kbps, reason = %advice.reason, "bitrate advised");
-            self.status.video_kbps = Some(advice.video_kbps);
-        }
-    }
-
-    /// Keeps the error for the operator, and logs it once until it changes or has been silent for a while.
-    fn note_error(
-        &mut self,
-        now: Instant,
-        id: ConnectionId,
-        error: &ConnectionError,
-        carried: bool,
-    ) {
-        let Some(path) = self.connections.get(&id).map(|handle| handle.path) else {
-            return;
-        };
-        let text = error.to_string();
-        let repeated = |(logged, at): &(String, Instant)| {
-            *logged == text && now.duration_since(*at) < REPEAT_LOG
-        };
-        if carried || !self.logged.get(&path).is_some_and(repeated) {
-            if self.failover.on_air().is_some() && !carried {
-                info!(path = %self.path_of(id), "standby: {text}");
-            } else {
-                warn!(path = %self.path_of(id), "{text}");
-            }
-            self.logged.insert(path, (text.clone(), now));
-        }
-        if carried || self.failover.on_air().is_none() {
-            self.status.error = Some(text);
-        }
-    }
-
-    /// A publish that is given up because nobody answered it ends in no error of its connection's.
-    fn note_unanswered(&mut self, now: Instant, id: ConnectionId) {
-        let Some(handle) = self.connections.get(&id) else {
-            return;
-        };
-        let expired = |asked| now.duration_since(asked) >= PUBLISH_ANSWER;
-        if handle.asked.is_some_and(expired) {
-            let server = &self.setup.routes[handle.path].server;
-            let address = format!("{}:{}", server.host, server.port);
-            let error = ConnectionError::PublishUnanswered { address };
-            self.note_error(now, id, &error, false);
-        }
-    }
-
     fn path_of(&self, id: ConnectionId) -> String {
         self.connections
             .get(&id)
-            .map(|handle| describe(&self.setup.routes[handle.path]))
+            .map(|handle| self.routes[handle.path].to_string())
             .unwrap_or_default()
     }
-}
-
-fn describe(route: &Route) -> String {
-    let uplink = route
-        .uplink
-        .as_deref()
-        .map(|id| format!(" over {id}"))
-        .unwrap_or_default();
-    format!("{}:{}{uplink}", route.server.host, route.server.port)
 }

@@ -4,36 +4,32 @@
 //! `progress`, and ends it by dropping its task: the socket is then reset, never closed in RTMP's own words, so that
 //! a platform does not mistake a failover for the operator's stop.
 
-use super::dial::{Way, dial};
+mod goodbye;
+mod media;
+mod open;
+mod sample;
+
+use super::dial::Way;
 use super::error::ConnectionError;
 use super::failover::ConnectionId;
-use super::flow::{Pace, Shed, shed};
+use super::flow::{Pace, Shed};
 use super::liveness::{Liveness, STALL_AFTER};
-use super::position::MARGIN;
 use super::reader::Reader;
-use super::sockopt;
 use super::wire::{InFlight, Wire};
 use crate::config::IngestUrl;
-use crate::media::{MediaTime, StreamConfig};
+use crate::media::MediaTime;
 use crate::rtmp::{ACK_WINDOW, Publisher, PublisherEvent, PublisherSettings};
 use crate::window::{Cursor, Feed};
-use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, ClientConnection};
+use media::{Live, Next};
+use open::Opened;
+use rustls::ClientConfig;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{sleep_until, timeout_at};
+use tokio::time::sleep_until;
 
-/// From the dial to RTMP's answer. A path with a second of round trip needs six.
-const DIAL_TIMEOUT: Duration = Duration::from_secs(8);
-/// Units are sealed ahead of the socket up to this many bytes; the rest stays in the window, where it can be shed.
-const SEALED_AHEAD: usize = 64 * 1024;
-/// How often acknowledgements are looked at while bytes wait: the kernel gives no event for them.
-const SAMPLE: Duration = Duration::from_millis(50);
-/// After the last byte of a stopped broadcast, the time for the peer to take it and close.
-const GOODBYE: Duration = Duration::from_secs(3);
 const READ_BUFFER: usize = 16 * 1024;
 /// What a server says to a publisher is a few hundred bytes a minute. One that says this many buffers full at once is listened to
 /// again after a pause, so that no flood keeps us from sending, here or on other connections.
@@ -43,8 +39,6 @@ const READ_PAUSE: Duration = Duration::from_millis(20);
 const UNREAD_ANSWERS_MAX: usize = 64 * 1024;
 /// So many of a server's remarks on one connection are logged and its requests obeyed.
 const REMARKS_MAX: u32 = 20;
-/// No receive buffer holds so much: a server whose acknowledgements are so far behind has stopped giving them.
-const UNREAD_MAX: Duration = Duration::from_secs(20);
 
 /// All that a connection needs to know before it is asked to publish.
 #[derive(Clone)]
@@ -109,6 +103,8 @@ pub struct Progress {
     pub round_trip: Duration,
     pub shed: Shed,
     pub stalled: bool,
+    /// Whether the kernel takes no more.
+    pub full: bool,
 }
 
 pub type Events = mpsc::Sender<(ConnectionId, Event)>;
@@ -161,13 +157,6 @@ struct Connection {
     events: Events,
 }
 
-/// How far the dial came.
-enum Opened {
-    Standby(Box<Connection>),
-    /// An end that is no failure: the server wants another `connect`.
-    Ended(Event),
-}
-
 /// How far a connection has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
@@ -178,131 +167,7 @@ enum Phase {
     Broadcast,
 }
 
-/// A broadcast under way.
-struct Live {
-    cursor: Cursor,
-    config: Option<Arc<StreamConfig>>,
-    base: MediaTime,
-    timestamp_ms: u64,
-    begin: MediaTime,
-    pace: Pace,
-    in_flight: InFlight,
-    /// By plain RTMP bytes, for the peer's own acknowledgements.
-    unread: InFlight,
-    reader: Reader,
-    reading: Liveness,
-    shed: Shed,
-}
-
-impl Live {
-    /// How far the peer says it has read, no further than TCP knows it has (a server may overstate). What lies more than the
-    /// margin behind is of no use and is let go of, since a server may never acknowledge anything.
-    fn confirmed(&mut self, acknowledged: &Cursor) -> Option<Cursor> {
-        let newest = acknowledged.last()?.unit.dts;
-        if let Some(received) = self.unread.end_within(acknowledged.seq()) {
-            self.reader.received(received);
-        }
-        if !self.reader.is_believed() {
-            self.unread.forget_before(newest - MARGIN);
-        } else if self.unread.forget_before(newest - UNREAD_MAX) {
-            self.reader.disbelieve();
-        }
-        self.unread
-            .acknowledged_within(self.reader.read(), acknowledged.seq())
-    }
-}
-
-/// What the next unit waits for.
-enum Next {
-    /// Its time.
-    At(Instant),
-    /// Being encoded.
-    Unit,
-    /// Room in the socket.
-    Room,
-    /// There is none: the last one was written, and the peer has yet to acknowledge it.
-    Acknowledgement,
-    /// There is none: the last one was acknowledged.
-    Drained,
-}
-
 impl Connection {
-    /// Dials and goes as far as RTMP's answer to `connect`.
-    async fn open(
-        setup: Setup,
-        progress: watch::Sender<Progress>,
-        id: ConnectionId,
-        events: Events,
-    ) -> Result<Opened, ConnectionError> {
-        let deadline = (Instant::now() + DIAL_TIMEOUT).into();
-        let host = setup.server.host.clone();
-        let no_answer = || ConnectionError::NoAnswer {
-            address: format!("{host}:{}", setup.server.port),
-        };
-        let socket = timeout_at(deadline, dial(&setup.way, &setup.server))
-            .await
-            .map_err(|_| no_answer())??;
-        // Whatever ends this connection but the operator's stop resets it.
-        let _ = socket.set_zero_linger();
-        let wire = match &setup.tls {
-            None => Wire::Plain,
-            Some(config) => Wire::Tls(Box::new(tls(config, &setup.server.host)?)),
-        };
-        let publisher = Publisher::new(setup.publisher.clone());
-        let mut connection = Connection {
-            id,
-            phase: if setup.tls.is_some() {
-                Phase::TlsHandshake
-            } else {
-                Phase::RtmpHandshake
-            },
-            setup: setup.clone(),
-            socket,
-            wire,
-            publisher,
-            out: Vec::new(),
-            sent: 0,
-            answers: 0,
-            listen_at: None,
-            remarks: 0,
-            written: 0,
-            plain_written: 0,
-            live: None,
-            liveness: Liveness::new(STALL_AFTER),
-            stalled: false,
-            sampled: None,
-            progress,
-            events,
-        };
-        connection.seal_control()?;
-        let connected = timeout_at(deadline, connection.connect());
-        let silent = |_| ConnectionError::Silent {
-            address: format!("{host}:{}", setup.server.port),
-            protocol: if setup.tls.is_some() { "RTMPS" } else { "RTMP" },
-        };
-        Ok(match connected.await.map_err(silent)?? {
-            Some(event) => Opened::Ended(event),
-            None => Opened::Standby(Box::new(connection)),
-        })
-    }
-
-    async fn connect(&mut self) -> Result<Option<Event>, ConnectionError> {
-        while self.phase != Phase::Standby {
-            self.flush()?;
-            let has_out = !self.out.is_empty();
-            tokio::select! {
-                ready = said_something(&self.socket, self.answers, self.listen_at) => {
-                    ready.map_err(ConnectionError::Io)?;
-                    if let Some(event) = self.read().await? {
-                        return Ok(Some(event));
-                    }
-                }
-                ready = self.socket.writable(), if has_out => ready.map_err(ConnectionError::Io)?,
-            }
-        }
-        Ok(None)
-    }
-
     /// From standby to the end. `Ok` holds the last event of an end that is no failure.
     async fn drive(&mut self, mut starts: mpsc::Receiver<Start>) -> Result<Event, ConnectionError> {
         let mut read_ready = false;
@@ -374,79 +239,6 @@ impl Connection {
         });
         self.publisher.publish();
         self.seal_control()
-    }
-
-    /// Seals units while the socket keeps up and the pace allows.
-    fn fill(&mut self, now: Instant) -> Result<Next, ConnectionError> {
-        let Some(live) = self
-            .live
-            .as_mut()
-            .filter(|_| self.publisher.is_publishing())
-        else {
-            return Ok(Next::Room);
-        };
-        let time = self.setup.feed.time(now);
-        let mut plain = Vec::new();
-        loop {
-            if self.out.len() - self.sent >= SEALED_AHEAD {
-                return Ok(Next::Room);
-            }
-            // The first unit is the one that the timeline was laid for; what a slow publish lets grow too old goes behind it.
-            if live.config.is_some() {
-                let dropped = shed(&mut live.cursor, time - self.setup.hold - self.setup.delay);
-                live.shed.add(dropped);
-            }
-            let entry = live.cursor.peek();
-            // Looked at after the unit: the session names the last unit before it lets a later one in.
-            if self
-                .setup
-                .stop
-                .borrow()
-                .is_some_and(|until| live.cursor.seq() >= until)
-            {
-                return Ok(if live.in_flight.is_empty() {
-                    Next::Drained
-                } else {
-                    Next::Acknowledgement
-                });
-            }
-            let Some(entry) = entry else {
-                return Ok(Next::Unit);
-            };
-            let due = entry.unit.dts + self.setup.delay;
-            if due > time && !self.setup.delay.is_zero() {
-                return Ok(Next::At(now + due.since(time)));
-            }
-            if let Some(at) = live.pace.wait_until(now, entry.unit.dts) {
-                return Ok(Next::At(at));
-            }
-            plain.clear();
-            match &live.config {
-                None => self.publisher.start_media_at(
-                    &entry.config,
-                    live.base,
-                    live.timestamp_ms,
-                    live.begin,
-                    &mut plain,
-                ),
-                Some(config) if !Arc::ptr_eq(config, &entry.config) => {
-                    self.publisher
-                        .write_config(&entry.config, entry.unit.dts, &mut plain);
-                }
-                Some(_) => {}
-            }
-            live.config = Some(Arc::clone(&entry.config));
-            self.publisher.write_unit(&entry.unit, &mut plain);
-            live.pace.sent(now, entry.unit.dts);
-            live.cursor.advance();
-            self.plain_written += plain.len() as u64;
-            self.wire
-                .seal(&plain, &mut self.out)
-                .map_err(ConnectionError::Io)?;
-            let end = self.written + (self.out.len() - self.sent) as u64;
-            live.in_flight.wrote(end, live.cursor.clone());
-            live.unread.wrote(self.plain_written, live.cursor.clone());
-        }
     }
 
     /// Seals what the RTMP session itself has to say.
@@ -578,96 +370,6 @@ impl Connection {
         self.remarks <= REMARKS_MAX
     }
 
-    /// Looks at what the peer has acknowledged. Gives when to look again.
-    async fn sample(&mut self, now: Instant) -> Option<Instant> {
-        self.live.as_ref()?;
-        if let Some(sampled) = self.sampled
-            && now < sampled + SAMPLE
-        {
-            return Some(sampled + SAMPLE);
-        }
-        self.sampled = Some(now);
-        let unacknowledged = sockopt::unacknowledged(&self.socket).unwrap_or(0) as u64;
-        let acknowledged = self.written.saturating_sub(unacknowledged);
-        let mut waiting = unacknowledged > 0 || self.sent < self.out.len();
-        let mut stalled_since = self.liveness.sample(now, acknowledged, waiting).since();
-        if let Some(live) = &mut self.live {
-            let newest = live.in_flight.acknowledged(acknowledged);
-            let confirmed = newest.as_ref().and_then(|newest| live.confirmed(newest));
-            let overdue = live.reader.is_overdue();
-            let reading = live.reading.sample(now, live.reader.read(), overdue);
-            stalled_since = stalled_since.or(reading.since());
-            waiting |= overdue;
-            let round_trip = sockopt::round_trip(&self.socket).ok();
-            self.progress.send_modify(|progress| {
-                if newest.is_some() {
-                    progress.acknowledged = newest;
-                }
-                progress.confirms = live.reader.is_believed();
-                // The lane looks less often than this. But a place that nothing follows would keep all behind it in memory.
-                if confirmed.is_some() || !progress.confirms {
-                    progress.confirmed = confirmed;
-                }
-                progress.written = Some(live.cursor.clone());
-                progress.acknowledged_bytes = acknowledged;
-                progress.round_trip = round_trip.unwrap_or(progress.round_trip);
-                progress.shed = live.shed;
-                progress.stalled = stalled_since.is_some();
-            });
-        }
-        match stalled_since {
-            Some(since) if !self.stalled => {
-                self.stalled = true;
-                self.tell(Event::Stalled { since }).await;
-            }
-            None if self.stalled => {
-                self.stalled = false;
-                self.tell(Event::Progressed).await;
-            }
-            _ => {}
-        }
-        waiting.then_some(now + SAMPLE)
-    }
-
-    /// The operator's stop: RTMP's own words, then TLS's, then TCP's, each after all that comes before it has left.
-    async fn say_goodbye(&mut self) -> Result<Event, ConnectionError> {
-        self.publisher.finish();
-        self.seal_control()?;
-        // From here on the socket is closed in order, not reset.
-        let _ = socket2::SockRef::from(&self.socket).set_linger(None);
-        let deadline = (Instant::now() + GOODBYE).into();
-        let done = timeout_at(deadline, async {
-            while self.sent < self.out.len() {
-                self.flush()?;
-                self.socket.writable().await.map_err(ConnectionError::Io)?;
-            }
-            self.wire.close(&mut self.out);
-            self.flush()?;
-            let mut buffer = [0u8; READ_BUFFER];
-            while sockopt::unacknowledged(&self.socket).unwrap_or(0) > 0 {
-                tokio::time::sleep(SAMPLE).await;
-            }
-            // Our side is closed in order; what the server still says is read, so that its last words reset nothing.
-            let _ = socket2::SockRef::from(&self.socket).shutdown(std::net::Shutdown::Write);
-            loop {
-                self.socket.readable().await.map_err(ConnectionError::Io)?;
-                match self.socket.try_read(&mut buffer) {
-                    Ok(0) => return Ok(()),
-                    // A socket that always has more to read would never let the deadline be looked at.
-                    Ok(_) => tokio::task::yield_now().await,
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                    Err(error) => return Err(ConnectionError::Io(error)),
-                }
-            }
-        });
-        match done.await {
-            Ok(Err(error)) => tracing::debug!(%error, "the server did not wait for the end"),
-            Ok(Ok(())) => {}
-            Err(_) => tracing::debug!("the server did not close its side in time"),
-        }
-        Ok(Event::Finished)
-    }
-
     async fn tell(&self, event: Event) {
         let _ = self.events.send((self.id, event)).await;
     }
@@ -686,17 +388,4 @@ async fn said_something(
         sleep_until(at.into()).await;
     }
     socket.readable().await
-}
-
-fn tls(config: &Arc<ClientConfig>, host: &str) -> Result<ClientConnection, ConnectionError> {
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    let name = ServerName::try_from(bare.to_owned()).map_err(|error| ConnectionError::Tls {
-        host: host.to_owned(),
-        reason: error.to_string(),
-    })?;
-    let mut tls = ClientConnection::new(Arc::clone(config), name)
-        .map_err(|error| ConnectionError::tls(host, &error))?;
-    // A keyframe is larger than rustls's default of 64 KiB, and what is sealed ahead is bounded by us.
-    tls.set_buffer_limit(None);
-    Ok(tls)
 }

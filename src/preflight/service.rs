@@ -1,0 +1,329 @@
+//! Pre-flight's owner: one measurement at a time, whoever asks. Shell.
+
+use super::judge::{self, Planned, Programme, Source};
+use super::keys;
+use super::measured::{Load, Power, Temperature, Way};
+use super::row::{Check, Grade, Report, Row};
+use super::{machine, network};
+use crate::config::{Destination, Settings};
+use crate::doctor::{self, Clock};
+use crate::session::{SessionHandle, SourceStatus, Status};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+use tokio::sync::{mpsc, oneshot};
+
+/// For a start, ways and box are as they were so long ago.
+const STILL_TRUE: Duration = Duration::from_secs(60);
+/// A helper that tells the time may hang, and an engine that was just started finds its devices first.
+const PATIENCE: Duration = Duration::from_secs(8);
+
+#[derive(Debug, thiserror::Error)]
+pub enum PreflightError {
+    #[error("there is no destination {0:?}")]
+    UnknownDestination(String),
+    #[error(
+        "pre-flight found {}; see `regia preflight`, or start all the same with --anyway and the reason",
+        problems(.0)
+    )]
+    NotReady(Box<Report>),
+    #[error("pre-flight has ended")]
+    Gone,
+}
+
+fn problems(report: &Report) -> String {
+    let rows: Vec<String> = report.problems().map(ToString::to_string).collect();
+    match rows.as_slice() {
+        [row] => format!("a problem: {row}"),
+        rows => format!("{} problems: {}", rows.len(), rows.join(" · ")),
+    }
+}
+
+/// What is to be looked at.
+#[derive(Clone, Debug, Default)]
+pub struct Ask {
+    /// Ids; none: all.
+    pub destinations: Vec<String>,
+    /// How long the show is to be, if anybody said.
+    pub planned: Option<Duration>,
+    /// The occurrence of a show that it is for: keys may be bound to one.
+    pub occurrence: Option<String>,
+}
+
+/// How others ask. Cloning makes another handle.
+#[derive(Clone)]
+pub struct Preflight {
+    requests: mpsc::Sender<Request>,
+}
+
+struct Request {
+    ask: Ask,
+    purpose: Purpose,
+    reply: oneshot::Sender<Result<Report, PreflightError>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// What was measured before the request is of no use.
+    Look,
+    /// Of what runs already nothing is asked, and what takes seconds may be a minute old.
+    Start,
+    /// What is known, without a measurement.
+    Known,
+}
+
+/// Starts the service. It ends when every handle is dropped.
+pub fn start(settings: Settings, session: SessionHandle, state: PathBuf) -> Preflight {
+    let (requests, inbox) = mpsc::channel(16);
+    let service = Service {
+        settings,
+        session,
+        state,
+        last: None,
+    };
+    tokio::spawn(service.run(inbox));
+    Preflight { requests }
+}
+
+impl Preflight {
+    /// Measures and judges everything.
+    pub async fn report(&self, ask: Ask) -> Result<Report, PreflightError> {
+        self.ask(ask, Purpose::Look).await
+    }
+
+    /// An error unless nothing stands against a start.
+    pub async fn clear(&self, ask: Ask) -> Result<(), PreflightError> {
+        let report = self.ask(ask, Purpose::Start).await?;
+        if report.ok {
+            Ok(())
+        } else {
+            Err(PreflightError::NotReady(Box::new(report)))
+        }
+    }
+
+    /// The problems that are known without measuring anew, in sentences.
+    pub async fn known_problems(&self, ask: Ask) -> Vec<String> {
+        match self.ask(ask, Purpose::Known).await {
+            Ok(report) => report.problems().map(ToString::to_string).collect(),
+            // The start itself will say what is wrong with the request.
+            Err(_) => Vec::new(),
+        }
+    }
+
+    async fn ask(&self, ask: Ask, purpose: Purpose) -> Result<Report, PreflightError> {
+        let (reply, answer) = oneshot::channel();
+        let request = Request {
+            ask,
+            purpose,
+            reply,
+        };
+        self.requests
+            .send(request)
+            .await
+            .map_err(|_| PreflightError::Gone)?;
+        answer.await.map_err(|_| PreflightError::Gone)?
+    }
+}
+
+struct Service {
+    settings: Settings,
+    session: SessionHandle,
+    state: PathBuf,
+    last: Option<Measurement>,
+}
+
+/// What takes seconds.
+struct Measurement {
+    at: Instant,
+    destinations: BTreeSet<String>,
+    ways: Vec<Way>,
+    clock: Clock,
+    unix_s: u64,
+    load: Load,
+    power: Power,
+    temperature: Option<Temperature>,
+}
+
+impl Service {
+    async fn run(mut self, mut requests: mpsc::Receiver<Request>) {
+        while let Some(request) = requests.recv().await {
+            let report = self.answer(&request).await;
+            // Whoever asked may have gone.
+            let _ = request.reply.send(report);
+        }
+    }
+
+    async fn answer(&mut self, request: &Request) -> Result<Report, PreflightError> {
+        let chosen = self.chosen(&request.ask.destinations)?;
+        let status = self.session.status();
+        let runs = |destination: &Destination| {
+            let mut running = status.destinations.iter();
+            running.any(|to| to.delivery.id == destination.id && !to.ending)
+        };
+        let (on_air, idle): (Vec<_>, Vec<_>) = chosen.into_iter().partition(runs);
+        if request.purpose == Purpose::Start && idle.is_empty() {
+            return Ok(Report::new(Vec::new()));
+        }
+        let usable = self.last.take().filter(|last| {
+            let covers = idle.iter().all(|to| last.destinations.contains(&to.id));
+            let young = last.at.elapsed() < STILL_TRUE;
+            match request.purpose {
+                Purpose::Look => false,
+                Purpose::Start => covers && young,
+                Purpose::Known => young,
+            }
+        });
+        self.last = match (usable, request.purpose) {
+            (None, Purpose::Look | Purpose::Start) => Some(self.measure(&idle).await),
+            (usable, _) => usable,
+        };
+        let last = self.last.as_ref();
+        Ok(self.judge(last, &request.ask, &idle, &on_air).await)
+    }
+
+    fn chosen(&self, ids: &[String]) -> Result<Vec<Destination>, PreflightError> {
+        let all = &self.settings.destinations;
+        if ids.is_empty() {
+            return Ok(all.clone());
+        }
+        let find = |id: &String| {
+            let found = all.iter().find(|destination| destination.id == *id);
+            found
+                .cloned()
+                .ok_or_else(|| PreflightError::UnknownDestination(id.clone()))
+        };
+        ids.iter().map(find).collect()
+    }
+
+    async fn measure(&self, destinations: &[Destination]) -> Measurement {
+        let status = self.session.status();
+        let busy = status.destinations.iter().map(|to| &to.delivery);
+        let busy = busy.filter(|to| to.state != "ended");
+        let on_air: BTreeSet<Option<String>> = busy.map(|to| to.uplink.clone()).collect();
+        let mut statuses = self.session.statuses();
+        let engine = async move {
+            let tells = |status: &Status| status.health_age_s.is_some();
+            // What is not told by then is a row's business.
+            let _ = tokio::time::timeout(PATIENCE, statuses.wait_for(tells)).await;
+        };
+        let (ways, load, clock, (power, temperature), ()) = tokio::join!(
+            network::ways(&self.settings, destinations, &on_air),
+            machine::load(&self.session, self.settings.programme.fps),
+            clock(),
+            blocking(|| (machine::power(), machine::temperature())),
+            engine,
+        );
+        let ids = destinations.iter().map(|to| to.id.clone());
+        Measurement {
+            at: Instant::now(),
+            destinations: ids.collect(),
+            ways,
+            clock,
+            unix_s: doctor::unix_s(),
+            load,
+            power,
+            temperature,
+        }
+    }
+
+    /// Everything else is looked at now.
+    async fn judge(
+        &self,
+        last: Option<&Measurement>,
+        ask: &Ask,
+        idle: &[Destination],
+        on_air: &[Destination],
+    ) -> Report {
+        let made = &self.settings.programme;
+        let mut rows = Vec::new();
+        for destination in idle {
+            rows.extend(judge::settings(made, destination));
+        }
+        for destination in idle {
+            let occurrence = ask.occurrence.as_deref();
+            let key = keys::look_up(self.session.keyring(), destination, occurrence).await;
+            rows.push(judge::key(&key, destination));
+        }
+        rows.extend(on_air.iter().map(|destination| {
+            let subject = &destination.id;
+            Row::new(Check::Ingest, subject, Grade::Ok, "it is on air", "")
+        }));
+        if let Some(last) = last {
+            let wanted = |way: &&Way| idle.iter().any(|to| to.id == way.destination);
+            let ways: Vec<Way> = last.ways.iter().filter(wanted).cloned().collect();
+            let seen = judge::ingests(&ways)
+                .into_iter()
+                .chain(judge::uplinks(&ways));
+            rows.extend(last.aged(seen));
+        }
+        let programme = programme(&self.session.status(), &self.settings);
+        rows.extend(judge::pictures(&programme));
+        rows.push(judge::sound(&programme));
+        let planned = match ask.planned {
+            Some(planned) => Planned::Told(planned),
+            None => Planned::longest(if idle.is_empty() { on_air } else { idle }),
+        };
+        let (settings, state) = (self.settings.clone(), self.state.clone());
+        let disks = blocking(move || machine::disks(&settings, &state)).await;
+        let recordings = &self.settings.recordings;
+        rows.extend(judge::disks(&disks, recordings, made, planned));
+        if let Some(last) = last {
+            let seen = [
+                Some(judge::clock(&last.clock, last.unix_s)),
+                Some(judge::load(&last.load)),
+                judge::power(&last.power),
+                judge::temperature(last.temperature.as_ref()),
+            ];
+            rows.extend(last.aged(seen.into_iter().flatten()));
+        }
+        Report::new(rows)
+    }
+}
+
+impl Measurement {
+    fn aged(&self, rows: impl Iterator<Item = Row>) -> impl Iterator<Item = Row> {
+        let age_s = self.at.elapsed().as_secs_f64();
+        rows.map(move |row| row.aged(age_s))
+    }
+}
+
+fn programme(status: &Status, settings: &Settings) -> Programme {
+    let scene = settings
+        .scenes
+        .iter()
+        .find(|scene| Some(&scene.id) == status.scene.as_ref());
+    let layers = scene.map_or(&[][..], |scene| &scene.layers);
+    let source = |source: &SourceStatus| Source {
+        id: source.id.clone(),
+        shown: layers.iter().any(|layer| layer.source == source.id),
+        state: source.state,
+        detail: source.detail.clone(),
+        health: source.health.clone(),
+    };
+    Programme {
+        age_s: status.health_age_s,
+        alarms: status.alarms.clone(),
+        loudness_lufs: status
+            .levels
+            .as_ref()
+            .and_then(|levels| levels.programme.short_term_lufs),
+        sources: status.sources.iter().map(source).collect(),
+    }
+}
+
+/// Helpers of the system are asked, each of which may hang.
+async fn clock() -> Clock {
+    tokio::time::timeout(PATIENCE, tokio::task::spawn_blocking(doctor::clock))
+        .await
+        .ok()
+        .and_then(Result::ok)
+        .unwrap_or(Clock::Unknown)
+}
+
+/// Reads files that are not network and not disk, or close to it. A panic in it is one of ours.
+async fn blocking<T: Send + 'static>(read: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(read).await {
+        Ok(value) => value,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
