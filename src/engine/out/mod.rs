@@ -193,6 +193,7 @@ mod tests {
                 Up::Unit(u) if u.track == Track::Video => "video",
                 Up::Unit(_) => "audio",
                 Up::Event(_) => "event",
+                Up::Slate(_) => "slate",
             });
         }
         assert_eq!(kinds, ["hello", "config", "video", "audio"]);

@@ -38,6 +38,7 @@ pub struct Status {
     pub state: State,
     /// What a stop names.
     pub session: Option<SessionId>,
+    /// Since the first publish.
     pub elapsed_s: f64,
     /// In ENDING: how long what is left takes, as far as that is known.
     pub ending_s: Option<f64>,
@@ -107,7 +108,7 @@ impl Actor {
         Status {
             state,
             session: self.control.session().cloned(),
-            elapsed_s: self.control.elapsed(moment).as_secs_f64(),
+            elapsed_s: self.control.published_for(moment).as_secs_f64(),
             ending_s: (state == State::Ending).then(|| self.ending_in(now, &destinations)),
             scene: self.settings.scenes.first().map(|scene| scene.id.clone()),
             preview: None,

@@ -219,10 +219,18 @@ impl Control {
         self.live.as_ref().map(|live| &live.id)
     }
 
+    /// Since the session was asked for.
     pub fn elapsed(&self, now: Moment) -> Duration {
         self.live
             .as_ref()
             .map_or(Duration::ZERO, |live| now.since(live.started))
+    }
+
+    /// Since the first publish of any destination; zero until then.
+    pub fn published_for(&self, now: Moment) -> Duration {
+        let runs = self.live.iter().flat_map(|live| &live.runs);
+        let first = runs.filter_map(|run| run.first_publish).min();
+        first.map_or(Duration::ZERO, |first| now.since(first))
     }
 
     /// Whether all that runs was told to end.
