@@ -5,6 +5,7 @@
     reason = "a test's thread may sleep while its fault lasts"
 )]
 
+#[expect(dead_code, reason = "shared with tests that need more of it")]
 #[path = "e2e/spine/rehearse.rs"]
 mod rehearse;
 

@@ -37,8 +37,10 @@ struct Waiting {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Cover {
     Off,
-    /// Nothing can be shown before it.
-    UntilKeyframe,
+    /// Nothing can be shown before a keyframe, and nothing that is shown before `from` may be.
+    UntilKeyframe {
+        from: MediaTime,
+    },
     On,
 }
 
@@ -81,7 +83,10 @@ impl Air {
     }
 
     pub fn push(&mut self, now: Instant, unit: MediaUnit, config: Arc<StreamConfig>) {
-        if self.cover == Cover::UntilKeyframe && unit.keyframe {
+        if let Cover::UntilKeyframe { from } = self.cover
+            && unit.keyframe
+            && unit.pts >= from
+        {
             self.cover = Cover::Off;
         }
         self.queue.push_back(Waiting {
@@ -132,8 +137,9 @@ impl Air {
         self.covered
     }
 
-    /// Throws away what waits, and what comes until the next keyframe. None: there is no delay, so nothing waits.
-    pub fn dump(&mut self) -> Option<Dumped> {
+    /// Throws away what waits, and what comes until the next keyframe that is shown at `now` of the programme or later: what
+    /// happened before the dump may still be on its way through the encoder. None: there is no delay, so nothing waits.
+    pub fn dump(&mut self, now: MediaTime) -> Option<Dumped> {
         if self.delay.is_zero() {
             return None;
         }
@@ -149,8 +155,8 @@ impl Air {
         self.queue
             .iter_mut()
             .for_each(|waiting| waiting.covered = true);
-        if self.cover == Cover::Off {
-            self.cover = Cover::UntilKeyframe;
+        if self.cover != Cover::On {
+            self.cover = Cover::UntilKeyframe { from: now };
         }
         Some(dumped)
     }
@@ -159,7 +165,9 @@ impl Air {
     pub fn cover(&mut self, on: bool) {
         self.cover = match (on, self.cover) {
             (true, _) => Cover::On,
-            (false, Cover::On) => Cover::UntilKeyframe,
+            (false, Cover::On) => Cover::UntilKeyframe {
+                from: MediaTime(i64::MIN),
+            },
             (false, as_it_is) => as_it_is,
         };
     }
@@ -216,13 +224,13 @@ mod tests {
     use crate::window::tests::config;
     use proptest::prelude::*;
 
-    /// Something done to it before the frame of this number.
-    type Deed = (i64, fn(&mut Air));
-
     const FPS: FrameRate = FrameRate { num: 30, den: 1 };
     const GOP: i64 = 12;
     /// Of the pictures of a GOP in the order of decoding: when they are shown.
     const SHOWN: [i64; GOP as usize] = [0, 3, 1, 2, 6, 4, 5, 9, 7, 8, 10, 11];
+
+    /// Done before the frame of that number comes in.
+    type Deed = (i64, fn(&mut Air));
 
     fn clip() -> Clip {
         let mut config = (*config()).clone();
@@ -288,6 +296,18 @@ mod tests {
         out
     }
 
+    /// The encoder is a second behind: keyframes that were captured before the dump are thrown away with the rest.
+    #[test]
+    fn a_dump_reaches_what_is_still_being_encoded() {
+        let deeds: [Deed; 1] = [(40, |air| {
+            air.dump(FPS.frame_time(70)).unwrap();
+        })];
+        let pictures = texts(&play(1_000, 120, &deeds), Track::Video);
+        let first = pictures.iter().rposition(|text| !text.starts_with("frame"));
+        // Frames are shown two after their decoding; 72 is the first keyframe that is shown at 70 or later.
+        assert_eq!(first.map(|last| last + 1), Some(72));
+    }
+
     fn texts(out: &[(i64, MediaUnit)], track: Track) -> Vec<String> {
         out.iter()
             .filter(|(_, unit)| unit.track == track)
@@ -297,7 +317,11 @@ mod tests {
 
     #[test]
     fn without_a_delay_everything_leaves_at_once_and_there_is_nothing_to_dump() {
-        let out = play(0, 30, &[(10, |air| assert_eq!(air.dump(), None))]);
+        let out = play(
+            0,
+            30,
+            &[(10, |air| assert_eq!(air.dump(MediaTime::ZERO), None))],
+        );
         assert_eq!(out.len(), 60);
         assert!(out.iter().all(|(at, unit)| *at == unit.dts.as_millis()));
     }
@@ -305,7 +329,7 @@ mod tests {
     #[test]
     fn a_dump_goes_to_slate_until_the_delay_has_filled_again() {
         let deeds: [Deed; 1] = [(40, |air| {
-            let dumped = air.dump().unwrap();
+            let dumped = air.dump(MediaTime::ZERO).unwrap();
             assert_eq!(dumped.units, 58);
             assert_eq!(dumped.time.as_millis(), 933);
         })];
@@ -348,7 +372,7 @@ mod tests {
         let mut air = Air::new(Duration::from_millis(10));
         let now = Instant::now();
         air.push(now, programme(1).remove(0), config());
-        air.dump();
+        air.dump(MediaTime::ZERO);
         let aired = air.poll(now + Duration::from_secs(1)).unwrap();
         assert!(aired.unit.data.is_empty() && !aired.unit.keyframe);
     }
@@ -365,7 +389,7 @@ mod tests {
                 .into_iter()
                 .map(|(at, deed)| {
                     let deed: fn(&mut Air) = match deed {
-                        0 => |air| { air.dump(); },
+                        0 => |air| { air.dump(MediaTime::ZERO); },
                         1 => |air| air.cover(true),
                         _ => |air| air.cover(false),
                     };

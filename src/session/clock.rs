@@ -2,7 +2,7 @@
 
 use super::moment::{Moment, Stamp};
 use nix::time::{ClockId, clock_gettime};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
@@ -12,7 +12,7 @@ pub struct Clock {
 }
 
 impl Clock {
-    pub fn of_this_machine() -> Self {
+    pub fn of_this_boot() -> Self {
         // Without /proc no boot is known to be the same as another, and the wall clock counts.
         let boot = std::fs::read_to_string(BOOT_ID)
             .map(|id| id.trim().to_owned())
@@ -34,6 +34,12 @@ pub fn moment() -> Moment {
     let time =
         clock_gettime(ClockId::CLOCK_BOOTTIME).or_else(|_| clock_gettime(ClockId::CLOCK_MONOTONIC));
     Moment(time.map_or(0, |time| time.tv_sec() * 1_000_000 + time.tv_nsec() / 1_000))
+}
+
+/// CLOCK_MONOTONIC now, which the engine's times are of.
+pub fn monotonic() -> Duration {
+    let time = clock_gettime(ClockId::CLOCK_MONOTONIC);
+    time.map_or(Duration::ZERO, Duration::from)
 }
 
 /// Milliseconds since 1970-01-01 UTC.

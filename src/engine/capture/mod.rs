@@ -52,10 +52,9 @@ pub struct Closed;
 
 impl Feed {
     fn video(&self, at: MediaTime, frame: gst::Buffer) -> Result<(), Closed> {
-        let source = self.source;
         self.gauge.picture(at, &frame);
         self.pictures
-            .send(Picture { source, at, frame })
+            .send(Picture { at, frame })
             .map_err(|_| Closed)
     }
 

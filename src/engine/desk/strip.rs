@@ -48,10 +48,6 @@ impl Strip {
         strip
     }
 
-    pub fn audio(&self) -> &SourceAudio {
-        &self.audio
-    }
-
     /// Takes new settings, each on its way that is not heard.
     pub fn set(&mut self, audio: SourceAudio) {
         self.audio = audio;
@@ -298,7 +294,7 @@ mod tests {
                 && let Some(json) = changes.next()
             {
                 let change: AudioChange = serde_json::from_str(json).unwrap();
-                let audio = strip.audio().changed(&change).unwrap();
+                let audio = strip.audio.changed(&change).unwrap();
                 strip.set(audio);
             }
             strip.process(block);

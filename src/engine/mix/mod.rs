@@ -21,8 +21,6 @@ use video::{Shows, VideoTrack};
 /// A picture that a source delivers: normalised, with the monotonic time at which it is to be shown.
 #[derive(Debug)]
 pub struct Picture {
-    /// Index into `EngineSpec::sources`.
-    pub source: usize,
     pub at: MediaTime,
     pub frame: gst::Buffer,
 }
@@ -54,7 +52,7 @@ impl Mix {
         let mut input = first_picture;
         loop {
             match input {
-                Ok(Picture { at, frame, .. }) => video.handle_frame(at, frame),
+                Ok(Picture { at, frame }) => video.handle_frame(at, frame),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }

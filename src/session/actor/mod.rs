@@ -154,11 +154,11 @@ struct Actor {
     totals_before: BTreeMap<RunId, Totals>,
 }
 
-/// How long units are gathered before the destinations are woken for them: about two frames, beside half a second that the encoder
+/// How long units are gathered before the destinations are woken for them: about a frame, beside half a second that the encoder
 /// takes with lookahead; not at all where latency was asked for.
 fn gather(tune: Tune) -> Duration {
     match tune {
-        Tune::Quality => Duration::from_millis(45),
+        Tune::Quality => Duration::from_millis(30),
         Tune::Latency => Duration::ZERO,
     }
 }
@@ -179,7 +179,7 @@ impl Actor {
         Actor {
             control: Control::new(terms),
             secrets: Secrets::new(),
-            clock: Clock::of_this_machine(),
+            clock: Clock::of_this_boot(),
             journal: Journal::new(store.clone()),
             store,
             engine,

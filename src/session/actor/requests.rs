@@ -4,6 +4,7 @@ use super::Actor;
 use super::handle::{Reply, Request, SessionError, StartAsk, StopAsk, indices};
 use super::memory::new_id;
 use super::status::Status;
+use crate::media::MediaTime;
 use crate::session::clock;
 use crate::session::control::{self, Keys};
 use crate::session::event::{Event, Who};
@@ -162,7 +163,11 @@ impl Actor {
     }
 
     fn dump(&mut self, who: Who) -> Result<(), SessionError> {
-        let dumped = self.air.dump().ok_or(SessionError::NothingDelayed)?;
+        let now = self.timeline.programme_time(clock::monotonic());
+        let dumped = self
+            .air
+            .dump(now.unwrap_or(MediaTime::ZERO))
+            .ok_or(SessionError::NothingDelayed)?;
         self.dumping = true;
         self.log(
             who,

@@ -2,13 +2,15 @@
 
 use super::plot::{Base, Curve, Span, bar, curves};
 use super::text::{clock, covered, end};
-use super::{DestinationReport, Outage, Report, Sample};
+use super::{Anyway, DestinationReport, Outage, Report, Sample};
 use crate::session::event::span;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use std::fmt::Write as _;
 
 const STYLE: &str = include_str!("style.css");
+/// LU: less would make a mountain of a steady voice.
+const LOUDNESS_SHOWN: f64 = 8.0;
 /// Uplinks beyond share a colour.
 const COLOURS: usize = 4;
 
@@ -23,20 +25,7 @@ pub fn page(report: &Report, zone: &TimeZone) -> String {
     );
     header(&mut out, report, zone, &title);
     tiles(&mut out, report);
-    for anyway in &report.anyway {
-        put(
-            &mut out,
-            format_args!(
-                "<section class=\"anyway\"><h2>Started although pre-flight had problems</h2><p>{}: {}</p><ul>",
-                escaped(&anyway.who),
-                escaped(&anyway.reason)
-            ),
-        );
-        for problem in &anyway.problems {
-            put(&mut out, format_args!("<li>{}</li>", escaped(problem)));
-        }
-        out.push_str("</ul></section>\n");
-    }
+    report.anyway.iter().for_each(|it| anyway(&mut out, it));
     for to in &report.destinations {
         destination(&mut out, to, report);
     }
@@ -142,6 +131,30 @@ fn tiles(out: &mut String, report: &Report) {
         tile("Regia was away", span(away.lasted_s), true);
     }
     out.push_str("</div>\n");
+}
+
+fn anyway(out: &mut String, anyway: &Anyway) {
+    let title = if anyway.problems.is_empty() {
+        "Started without waiting for pre-flight"
+    } else {
+        "Started although pre-flight had problems"
+    };
+    put(
+        out,
+        format_args!(
+            "<section class=\"anyway\"><h2>{title}</h2><p>{}: {}</p>",
+            escaped(&anyway.who),
+            escaped(&anyway.reason)
+        ),
+    );
+    if !anyway.problems.is_empty() {
+        out.push_str("<ul>");
+        for problem in &anyway.problems {
+            put(out, format_args!("<li>{}</li>", escaped(problem)));
+        }
+        out.push_str("</ul>");
+    }
+    out.push_str("</section>\n");
 }
 
 fn destination(out: &mut String, to: &DestinationReport, report: &Report) {
@@ -304,7 +317,11 @@ fn plots(out: &mut String, to: &DestinationReport, lasted_s: f64) {
     let round_trip = curve("round trip", |sample| sample.rtt_ms);
     plot("Round trip, ms", &[round_trip], Base::Zero);
     let loudness = curve("loudness", |sample| sample.loudness_lufs);
-    plot("Short-term loudness, LUFS", &[loudness], Base::Least);
+    plot(
+        "Short-term loudness, LUFS",
+        &[loudness],
+        Base::Around(LOUDNESS_SHOWN),
+    );
 }
 
 fn outages(out: &mut String, outages: &[Outage]) {

@@ -43,8 +43,8 @@ pub struct Span {
 #[derive(Clone, Copy)]
 pub enum Base {
     Zero,
-    /// A little under the least value.
-    Least,
+    /// So that this much is shown at least, with the values in its middle.
+    Around(f64),
 }
 
 /// Curves over `until_s` seconds. `name` is for who can't see it. Empty when no curve has two points.
@@ -60,12 +60,15 @@ pub fn curves(name: &str, until_s: f64, curves: &[Curve], under: &[Span], base: 
     }
     let most = values().fold(f64::MIN, f64::max);
     let least = values().fold(f64::MAX, f64::min);
-    let from = match base {
-        Base::Zero => 0.0f64.min(least),
-        Base::Least => least,
+    let (from, until) = match base {
+        Base::Zero => (0.0f64.min(least), most),
+        Base::Around(span) => {
+            let more = (span - (most - least)).max(0.0) / 2.0;
+            (least - more, most + more)
+        }
     };
-    let step = nice((most - from).max(1e-3) / Y_TICKS);
-    let (low, high) = ((from / step).floor() * step, (most / step).ceil() * step);
+    let step = nice((until - from).max(1e-3) / Y_TICKS);
+    let (low, high) = ((from / step).floor() * step, (until / step).ceil() * step);
     let high = high.max(low + step);
     let x = |at_s: f64| LEFT + INNER * (at_s / until_s.max(1e-3)).clamp(0.0, 1.0);
     let y = |value: f64| TOP + PLOT_HEIGHT * (1.0 - (value - low) / (high - low));
@@ -350,7 +353,7 @@ mod tests {
         ) {
             let mut points = points;
             points.sort_by(|a, b| a.0.total_cmp(&b.0));
-            let svg = curves("x", until_s, &[Curve { label: "x", points }], &[], Base::Least);
+            let svg = curves("x", until_s, &[Curve { label: "x", points }], &[], Base::Around(6.0));
             prop_assert!(!svg.contains("NaN") && !svg.contains("inf"));
             for d in svg.split(" d=\"").skip(1) {
                 let d = d.split('"').next().unwrap();

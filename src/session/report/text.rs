@@ -37,7 +37,7 @@ pub(super) fn verdict(report: &Report) -> String {
     }
     let outages = report.outages();
     let went = match (parts.is_empty(), outages) {
-        (true, 0) => "Nothing was lost, and nothing happened".to_owned(),
+        (true, 0) => "Nothing was lost, and there was no outage".to_owned(),
         (true, 1) => "Nothing was lost: an outage was covered".to_owned(),
         (true, outages) => format!("Nothing was lost: {outages} outages were covered"),
         (false, _) => parts.join("; "),
@@ -182,7 +182,7 @@ mod tests {
         covered.destinations[0].outages.clear();
         assert_eq!(
             covered.verdict(),
-            "Nothing was lost, and nothing happened, so far."
+            "Nothing was lost, and there was no outage, so far."
         );
         covered.destinations[0].end = Some(EndReason::Failed);
         assert_eq!(covered.verdict(), "linkedin ended by a failure, so far.");
