@@ -1,10 +1,10 @@
 //! The sections that there is one of: [programme], [window], [session] and [panel].
 
 use super::inputs::unknown_reference;
+use super::picture::Scene;
 use super::reader::Table;
 use super::settings::{
-    Alarms, Audio, Destination, EncoderChoice, Panel, Programme, Scene, Session, Tune, Video,
-    Window,
+    Alarms, Audio, Destination, EncoderChoice, Panel, Programme, Session, Tune, Video, Window,
 };
 use super::sound;
 use crate::media::FrameRate;

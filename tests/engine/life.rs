@@ -117,6 +117,7 @@ impl Bare {
         self.say(&Down::Start {
             version: VERSION,
             spec,
+            mix: None,
         });
     }
 

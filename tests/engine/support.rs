@@ -61,12 +61,9 @@ pub fn spec(kind: SourceKind) -> EngineSpec {
             slate: None,
             audio: SourceAudio::default(),
         }],
-        scenes: vec![Scene {
-            id: "wide".into(),
-            layers: vec![Layer {
-                source: "stage".into(),
-            }],
-        }],
+        scenes: vec![Scene::full("wide", "stage")],
+        titles: Vec::new(),
+        overlays: Vec::new(),
     }
 }
 

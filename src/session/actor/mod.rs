@@ -54,6 +54,8 @@ pub async fn start(settings: Settings, memory: Option<Memory>) -> io::Result<Ses
         programme: settings.programme.clone(),
         sources: settings.sources.clone(),
         scenes: settings.scenes.clone(),
+        titles: settings.titles.clone(),
+        overlays: settings.overlays.clone(),
     };
     let interfaces = settings
         .uplinks
