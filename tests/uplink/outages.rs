@@ -1,7 +1,7 @@
 //! Faults 5 to 7: the only way is lost for longer than the hold, or it is narrow, or bad. What must be given up is given up
 //! whole and counted; what need not be is kept.
 
-use crate::rig::{OnAir, PATIENCE, Plan, alone, destination, seconds, url};
+use crate::rig::{OnAir, PATIENCE, Plan, beside_others, destination, seconds, url};
 use regia_testkit::lab::{Lab, Side};
 use regia_testkit::media::{self, Recording, Track};
 use regia_testkit::proxy::{Proxy, Stalls, Way};
@@ -41,7 +41,7 @@ fn look_on(
 #[test]
 fn fault_5_outage_longer_than_the_hold() {
     let test = "fault_5_outage_longer_than_the_hold";
-    let _alone = alone();
+    let _turn = beside_others();
     let Some(lab) = Lab::or_skip(test) else {
         return;
     };
@@ -157,7 +157,7 @@ fn mib(bytes: u64) -> f64 {
 #[test]
 fn fault_6_uplink_narrowed_to_60_percent() {
     let test = "fault_6_uplink_narrowed_to_60_percent";
-    let _alone = alone();
+    let _turn = beside_others();
     let Some(lab) = Lab::or_skip(test) else {
         return;
     };
@@ -238,7 +238,7 @@ fn fault_6_uplink_narrowed_to_60_percent() {
 #[test]
 fn fault_7_stalls_and_a_long_round_trip() {
     let test = "fault_7_stalls_and_a_long_round_trip";
-    let _alone = alone();
+    let _turn = beside_others();
     let length = skip::length(test, Duration::from_secs(120), Duration::from_secs(30));
     let plan = Plan::new();
     let primary = ports::loopback();
