@@ -12,6 +12,8 @@ mod config;
 mod engine_killed;
 #[path = "e2e/spine/lips.rs"]
 mod lips;
+#[path = "e2e/spine/newcomer.rs"]
+mod newcomer;
 #[path = "e2e/spine/nginx_ingest.rs"]
 mod nginx_ingest;
 #[path = "e2e/spine/other_peers.rs"]
