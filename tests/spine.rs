@@ -6,6 +6,8 @@
     reason = "a test's thread may sleep while its fault lasts"
 )]
 
+#[path = "e2e/spine/camera.rs"]
+mod camera;
 #[path = "e2e/spine/config.rs"]
 mod config;
 #[path = "e2e/spine/engine_killed.rs"]
