@@ -10,14 +10,18 @@
 //! | 3 | `Up::Unit` | flags: u8, dts: i64 BE, pts: i64 BE, the unit's bytes |
 //! | 4 | `Up::Event` | JSON |
 //! | 16 | `Up::Slate` | parts, each `length: u32 BE` and bytes: JSON of its configuration, a frame of sound, the pictures |
+//! | 17 | `Up::Thumbnail` | parts as above: JSON of the view, the JPEG |
 //! | 65 | `Down::Start` | version: u16 BE, JSON |
 //! | 66 | `Down::SetBitrate` | kbps: u32 BE |
 //! | 67 | `Down::Stop` | empty |
 //! | 80 | `Down::EncodeSlate` | empty |
+//! | 81 | `Down::Mix` | request: u64 BE, JSON |
 //!
 //! The first message of either direction carries the version, ahead of anything that could have changed.
 
+use super::mix::{MixState, Thumbnail};
 use super::protocol::{Down, Up, VERSION};
+use crate::config::EngineSpec;
 use crate::media::{
     AudioConfig, Clip, FrameRate, MediaTime, MediaUnit, StreamConfig, Track, VideoConfig,
 };
@@ -30,10 +34,12 @@ const CONFIG: u8 = 2;
 const UNIT: u8 = 3;
 const EVENT: u8 = 4;
 const SLATE: u8 = 16;
+const THUMBNAIL: u8 = 17;
 const START: u8 = 65;
 const SET_BITRATE: u8 = 66;
 const STOP: u8 = 67;
 const ENCODE_SLATE: u8 = 80;
+const MIX: u8 = 81;
 
 /// An access unit of 16 MiB is 4 Gb/s at 30 fps: more is a damaged stream, not a picture.
 const MAX_UNIT: usize = 16 << 20;
@@ -157,13 +163,17 @@ impl Message for Up {
             }
             Up::Event(event) => json(EVENT, &[], event),
             Up::Slate(clip) => Frame::new(SLATE, &[], clip_parts(clip)?, MAX_UNIT),
+            Up::Thumbnail(Thumbnail { of, jpeg }) => {
+                let view = json(THUMBNAIL, &[], of)?.payload;
+                Frame::new(THUMBNAIL, &[], join_parts([&view, jpeg]), MAX_UNIT)
+            }
         }
     }
 
     fn limit(kind: u8) -> Option<usize> {
         match kind {
             HELLO | CONFIG | EVENT => Some(MAX_CONTROL),
-            UNIT | SLATE => Some(MAX_UNIT),
+            UNIT | SLATE | THUMBNAIL => Some(MAX_UNIT),
             _ => None,
         }
     }
@@ -210,6 +220,12 @@ impl Message for Up {
                     sound,
                 }))
             }
+            THUMBNAIL => {
+                let of = from_json(kind, &take_part(kind, &mut body)?)?;
+                let jpeg = take_part(kind, &mut body)?;
+                nothing_left(kind, &body)?;
+                Ok(Up::Thumbnail(Thumbnail { of, jpeg }))
+            }
             _ => Err(ProtocolError::UnknownKind { kind }),
         }
     }
@@ -220,24 +236,28 @@ impl Message for Down {
 
     fn encode(&self) -> Result<Frame, ProtocolError> {
         match self {
-            Down::Start { version, spec } => json(START, &version.to_be_bytes(), spec),
+            Down::Start { version, spec, mix } => {
+                json(START, &version.to_be_bytes(), &StartOut { spec, mix })
+            }
             Down::SetBitrate { kbps } => {
                 Frame::new(SET_BITRATE, &kbps.to_be_bytes(), Bytes::new(), MAX_CONTROL)
             }
             Down::Stop => Frame::new(STOP, &[], Bytes::new(), MAX_CONTROL),
             Down::EncodeSlate => Frame::new(ENCODE_SLATE, &[], Bytes::new(), MAX_CONTROL),
+            Down::Mix { request, command } => json(MIX, &request.to_be_bytes(), command),
         }
     }
 
     fn limit(kind: u8) -> Option<usize> {
-        matches!(kind, START | SET_BITRATE | STOP | ENCODE_SLATE).then_some(MAX_CONTROL)
+        matches!(kind, START | SET_BITRATE | STOP | ENCODE_SLATE | MIX).then_some(MAX_CONTROL)
     }
 
     fn decode(kind: u8, mut body: Bytes) -> Result<Self, ProtocolError> {
         match kind {
             START => {
                 let version = take_version(kind, &mut body)?;
-                from_json(kind, &body).map(|spec| Down::Start { version, spec })
+                let StartIn { spec, mix } = from_json(kind, &body)?;
+                Ok(Down::Start { version, spec, mix })
             }
             SET_BITRATE => {
                 let kbps = body
@@ -248,9 +268,28 @@ impl Message for Down {
             }
             STOP => nothing_left(kind, &body).map(|()| Down::Stop),
             ENCODE_SLATE => nothing_left(kind, &body).map(|()| Down::EncodeSlate),
+            MIX => {
+                let request = body
+                    .try_get_u64()
+                    .map_err(|_| ProtocolError::TooShort { kind })?;
+                let command = from_json(kind, &body)?;
+                Ok(Down::Mix { request, command })
+            }
             _ => Err(ProtocolError::UnknownKind { kind }),
         }
     }
+}
+
+#[derive(Serialize)]
+struct StartOut<'a> {
+    spec: &'a EngineSpec,
+    mix: &'a Option<Box<MixState>>,
+}
+
+#[derive(Deserialize)]
+struct StartIn {
+    spec: Box<EngineSpec>,
+    mix: Option<Box<MixState>>,
 }
 
 /// Bytes in, messages out. After an error the stream is lost: the same error comes again for good.
@@ -384,14 +423,20 @@ fn clip_parts(clip: &Clip) -> Result<Bytes, ProtocolError> {
             text: error.to_string(),
         }
     })?;
-    let mut parts = BytesMut::new();
     let sound_and_pictures = std::iter::once(&clip.sound).chain(&clip.pictures);
-    for part in std::iter::once(&Bytes::from(config)).chain(sound_and_pictures) {
+    Ok(join_parts(
+        std::iter::once(&Bytes::from(config)).chain(sound_and_pictures),
+    ))
+}
+
+fn join_parts<'a>(parts: impl IntoIterator<Item = &'a Bytes>) -> Bytes {
+    let mut joined = BytesMut::new();
+    for part in parts {
         // What is longer than a frame may be is refused as a whole.
-        parts.put_u32(u32::try_from(part.len()).unwrap_or(u32::MAX));
-        parts.put_slice(part);
+        joined.put_u32(u32::try_from(part.len()).unwrap_or(u32::MAX));
+        joined.put_slice(part);
     }
-    Ok(parts.freeze())
+    joined.freeze()
 }
 
 fn take_part(kind: u8, body: &mut Bytes) -> Result<Bytes, ProtocolError> {

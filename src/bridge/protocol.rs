@@ -1,5 +1,6 @@
 //! What director and engine say to each other. Pure; `codec` turns it into bytes and back.
 
+use super::mix::{MixAnswer, MixCommand, MixState, Thumbnail};
 use super::report::{Alarm, Levels, SourceHealth};
 use crate::config::EngineSpec;
 use crate::media::{Clip, MediaUnit, StreamConfig};
@@ -7,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// Raised whenever the meaning of a frame changes. Both ends come from one binary, but an upgrade in
 /// flight may join two.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 
 /// Engine → director. Times in `Unit` are absolute: microseconds of CLOCK_MONOTONIC, at which the picture
 /// or sound was captured. Both processes read the same clock, so two engine runs need no other agreement.
@@ -23,6 +24,7 @@ pub enum Up {
     Event(EngineEvent),
     /// The slate as `Down::EncodeSlate` asked for it.
     Slate(Clip),
+    Thumbnail(Thumbnail),
 }
 
 /// Director → engine.
@@ -32,12 +34,19 @@ pub enum Down {
     Start {
         version: u16,
         spec: Box<EngineSpec>,
+        /// What an engine before this one left, to go on with; None: the configuration's own beginning.
+        mix: Option<Box<MixState>>,
     },
     SetBitrate {
         kbps: u32,
     },
     /// The director wants the slate, encoded, to put it out by itself.
     EncodeSlate,
+    /// Answered by `EngineEvent::MixDone` with the same number.
+    Mix {
+        request: u64,
+        command: MixCommand,
+    },
     Stop,
 }
 
@@ -72,6 +81,13 @@ pub enum EngineEvent {
     Alarm {
         alarm: Alarm,
         on: bool,
+    },
+    /// How the programme is arranged, whenever something of it changes.
+    Mix(Box<MixState>),
+    MixDone {
+        request: u64,
+        /// The error is for the operator.
+        result: Result<MixAnswer, String>,
     },
     /// The engine is about to end because of this.
     Fatal {

@@ -218,6 +218,7 @@ impl Supervisor {
         let start = Down::Start {
             version: VERSION,
             spec: Box::new(self.settings.spec.clone()),
+            mix: None,
         };
         let bitrate = self.bitrate_kbps.map(|kbps| Down::SetBitrate { kbps });
         let slate = self.wants_slate.then_some(Down::EncodeSlate);

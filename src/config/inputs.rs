@@ -1,9 +1,10 @@
 //! `[[source]]` and `[[scene]]`: what can be shown, and what is.
 
 use super::environment::{Environment, Look};
+use super::picture::{Layer, Scene};
 use super::reader::{Table, did_you_mean};
 use super::report::{At, Report};
-use super::settings::{Layer, Scene, Source, SourceKind};
+use super::settings::{Source, SourceKind};
 use super::sound;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -254,7 +255,10 @@ pub(super) fn scenes(root: &Table<'_>, sources: &[Source], source_ids: &[String]
         table.finish();
         if let (Some(id), Some(layers)) = (id, layers) {
             let id = id.clone();
-            scenes.push(Scene { id, layers });
+            scenes.push(Scene {
+                layers,
+                ..Scene::full(&id, "")
+            });
         }
     }
     if root.lacks("scene") {
@@ -278,16 +282,10 @@ pub(super) fn scenes(root: &Table<'_>, sources: &[Source], source_ids: &[String]
 fn implicit_scene(root: &Table<'_>, sources: &[Source], source_ids: &[String]) -> Vec<Scene> {
     match source_ids {
         [] => Vec::new(),
-        [_] => {
-            let layer = |source: &Source| Layer {
-                source: source.id.clone(),
-            };
-            let layers: Vec<Layer> = sources.iter().map(layer).collect();
-            vec![Scene {
-                id: IMPLICIT_SCENE.to_owned(),
-                layers,
-            }]
-        }
+        [_] => sources
+            .iter()
+            .map(|source| Scene::full(IMPLICIT_SCENE, &source.id))
+            .collect(),
         [first, ..] => {
             let what = "is missing: there are several sources, and nothing says which is shown";
             let instead = format!(
@@ -300,10 +298,7 @@ fn implicit_scene(root: &Table<'_>, sources: &[Source], source_ids: &[String]) -
 }
 
 fn warn_of_unused(root: &Table<'_>, scenes: &[Scene], source_ids: &[String]) {
-    let shown = |id: &String| {
-        let mut layers = scenes.iter().flat_map(|scene| &scene.layers);
-        layers.any(|layer| layer.source == *id)
-    };
+    let shown = |id: &String| scenes.iter().any(|scene| scene.shows(id));
     for id in source_ids.iter().filter(|id| !shown(id)) {
         let at = root.report().at_path(&format!("source {id:?}"));
         root.report().absence_warning(&at, "no scene shows it", "");
@@ -345,9 +340,7 @@ fn layers(scene: &Table<'_>, source_ids: &[String]) -> Option<Vec<Layer>> {
         table.finish();
         let Some(source) = source else { continue };
         if source_ids.iter().any(|id| id == source) {
-            layers.push(Layer {
-                source: source.to_owned(),
-            });
+            layers.push(Layer::full(source));
         } else {
             unknown_reference(
                 table.report(),

@@ -11,6 +11,7 @@ pub mod ingest_url;
 mod inputs;
 mod key;
 mod outputs;
+mod picture;
 mod problem;
 mod programme;
 mod reader;
@@ -22,6 +23,7 @@ mod sound;
 pub use crate::secret::{Credentials, Secret};
 pub use desk::*;
 pub use environment::{Environment, Look, System};
+pub use picture::*;
 pub use problem::{ConfigErrors, Place, Problem, Severity};
 pub use settings::*;
 
@@ -114,6 +116,8 @@ fn read(root: &Table<'_>, base: &Path, env: &dyn Environment) -> Settings {
         window,
         sources,
         scenes,
+        titles: Vec::new(),
+        overlays: Vec::new(),
         uplinks,
         destinations,
         recordings,

@@ -2,10 +2,11 @@
 
 use super::environment::Environment;
 use super::inputs::{existing_file, unknown_reference};
+use super::picture::Scene;
 use super::reader::Table;
 use super::settings::{
-    Alarms, Audio, Destination, EncoderChoice, Panel, PanelTls, Programme, Scene, Session, Tune,
-    Video, Window,
+    Alarms, Audio, Destination, EncoderChoice, Panel, PanelTls, Programme, Session, Tune, Video,
+    Window,
 };
 use super::sound;
 use crate::media::FrameRate;

@@ -2,6 +2,7 @@
 //! value here is in range and every reference resolves. Pure.
 
 use super::desk::SourceAudio;
+use super::picture::{Overlay, Scene, Title};
 use crate::media::FrameRate;
 use crate::platform::{self, Overrides};
 use crate::secret::{Credentials, Secret};
@@ -16,6 +17,8 @@ pub struct Settings {
     pub window: Window,
     pub sources: Vec<Source>,
     pub scenes: Vec<Scene>,
+    pub titles: Vec<Title>,
+    pub overlays: Vec<Overlay>,
     pub uplinks: Vec<Uplink>,
     pub destinations: Vec<Destination>,
     pub recordings: Vec<Recording>,
@@ -40,6 +43,8 @@ pub struct EngineSpec {
     pub programme: Programme,
     pub sources: Vec<Source>,
     pub scenes: Vec<Scene>,
+    pub titles: Vec<Title>,
+    pub overlays: Vec<Overlay>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -158,23 +163,6 @@ impl SourceKind {
     pub fn is_only_sound(&self) -> bool {
         matches!(self, SourceKind::Alsa { .. })
     }
-}
-
-impl Scene {
-    pub fn shows(&self, source: &str) -> bool {
-        self.layers.iter().any(|layer| layer.source == source)
-    }
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Scene {
-    pub id: String,
-    pub layers: Vec<Layer>,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Layer {
-    pub source: String,
 }
 
 /// A way out of the box.

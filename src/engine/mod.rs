@@ -234,6 +234,10 @@ impl Engine {
                         Err(text) => tracing::warn!("the slate can't be encoded: {text}"),
                     })?;
                 }
+                Ok(Control::Down(Down::Mix { request, .. })) => {
+                    let result = Err("this engine has no mixer yet".to_owned());
+                    send(&self.out, EngineEvent::MixDone { request, result });
+                }
                 Ok(Control::Down(Down::Start { .. })) => return Err(EngineError::NotStarted),
                 Ok(Control::Down(Down::Stop) | Control::Terminate) => {
                     self.stop.set();

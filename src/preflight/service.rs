@@ -300,10 +300,9 @@ fn programme(status: &Status, settings: &Settings) -> Programme {
         .scenes
         .iter()
         .find(|scene| Some(&scene.id) == status.scene.as_ref());
-    let layers = scene.map_or(&[][..], |scene| &scene.layers);
     let source = |source: &SourceStatus| Source {
         id: source.id.clone(),
-        shown: layers.iter().any(|layer| layer.source == source.id),
+        shown: scene.is_some_and(|scene| scene.shows(&source.id)),
         state: source.state,
         detail: source.detail.clone(),
         health: source.health.clone(),

@@ -290,7 +290,7 @@ fn one_source_needs_no_scene() {
     assert!(warnings.is_empty());
     assert_eq!(settings.scenes.len(), 1);
     assert_eq!(settings.scenes[0].id, "main");
-    assert_eq!(settings.scenes[0].layers[0].source, "stage");
+    assert!(settings.scenes[0].shows("stage"));
 }
 
 #[test]

@@ -15,9 +15,8 @@ pub fn roles(spec: &EngineSpec) -> Option<Roles> {
     let layers: Vec<usize> = spec
         .scenes
         .first()?
-        .layers
-        .iter()
-        .filter_map(|layer| spec.sources.iter().position(|s| s.id == layer.source))
+        .sources()
+        .filter_map(|source| spec.sources.iter().position(|s| s.id == source))
         .collect();
     let only_sound = |index: &usize| spec.sources[*index].kind.is_only_sound();
     let first = *layers.first()?;
@@ -81,14 +80,11 @@ mod tests {
                 ),
             ],
             scenes: vec![Scene {
-                id: "one".into(),
-                layers: layers
-                    .iter()
-                    .map(|id| Layer {
-                        source: (*id).into(),
-                    })
-                    .collect(),
+                layers: layers.iter().map(|id| Layer::full(id)).collect(),
+                ..Scene::full("one", "")
             }],
+            titles: Vec::new(),
+            overlays: Vec::new(),
         }
     }
 

@@ -194,6 +194,7 @@ mod tests {
                 Up::Unit(_) => "audio",
                 Up::Event(_) => "event",
                 Up::Slate(_) => "slate",
+                Up::Thumbnail(_) => "thumbnail",
             });
         }
         assert_eq!(kinds, ["hello", "config", "video", "audio"]);

@@ -114,6 +114,8 @@ fn start_engine(settings: &Settings) -> io::Result<(EngineHandle, mpsc::Receiver
         programme: settings.programme.clone(),
         sources: settings.sources.clone(),
         scenes: settings.scenes.clone(),
+        titles: settings.titles.clone(),
+        overlays: settings.overlays.clone(),
     };
     let (output, engine_output) = mpsc::channel(256);
     let engine = supervisor::start(SupervisorSettings::new(spec)?, output);

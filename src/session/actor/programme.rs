@@ -41,6 +41,7 @@ impl Actor {
                     }
                 }
                 Up::Slate(clip) => self.air.set_clip(clip),
+                Up::Thumbnail(_) => {}
                 Up::Event(event) => {
                     if matches!(event, EngineEvent::Health { .. }) {
                         self.health_at = Some(now);
@@ -143,6 +144,7 @@ impl Actor {
                     self.alarms.remove(&alarm);
                 }
             }
+            EngineEvent::Mix(_) | EngineEvent::MixDone { .. } => {}
             EngineEvent::Overload { dropped } => self.overload.dropped(dropped),
             EngineEvent::Fatal { text } => error!(%text, "the engine can't go on"),
         }
