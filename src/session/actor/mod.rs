@@ -7,6 +7,7 @@
 mod broadcast;
 mod handle;
 mod memory;
+mod mix;
 mod programme;
 mod recordings;
 mod reload;
@@ -15,6 +16,7 @@ mod status;
 mod terms;
 
 pub use handle::{Anyway, SessionError, SessionHandle, StartAsk, StopAsk};
+pub use mix::{Look, Looking, Thumbnails};
 pub use reload::Applies;
 pub use status::{DestinationView, SourceStatus, Status};
 
@@ -88,6 +90,7 @@ pub async fn start(settings: Settings, memory: Option<Memory>) -> io::Result<Ses
     }
     memory::tell_notices(&actor.notices);
     let entries = actor.journal.listen();
+    let thumbnails = actor.desk.thumbnails();
     let (sender, status) = watch::channel(actor.status(Instant::now(), clock::moment()));
     let shown = Shown {
         status: sender,
@@ -104,6 +107,8 @@ pub async fn start(settings: Settings, memory: Option<Memory>) -> io::Result<Ses
         keyring,
         store,
         entries,
+        thumbnails,
+        lookers: Arc::default(),
     };
     tokio::spawn(actor.run(inbox, engine_output, shown));
     Ok(handle)
@@ -157,6 +162,7 @@ struct Actor {
     /// When the running engine last told how its sources do.
     health_at: Option<Instant>,
     levels: Option<Levels>,
+    desk: mix::Desk,
     video_kbps: u32,
     overload: Overload,
     sources: BTreeMap<String, SourceStatus>,
@@ -230,6 +236,7 @@ impl Actor {
             alarms: BTreeSet::new(),
             health_at: None,
             levels: None,
+            desk: mix::Desk::default(),
             video_kbps: settings.programme.video.bitrate_kbps,
             overload: Overload::default(),
             sources: BTreeMap::new(),
@@ -309,6 +316,7 @@ impl Actor {
         self.control.tick(moment);
         self.carry_out(now);
         self.tend_programme(now);
+        self.tend_mix(now);
         self.keep_account(now);
     }
 

@@ -86,12 +86,15 @@ impl Actor {
                 return self;
             }
         };
+        self.mix_is_gone();
         *engine = output;
         let store = self.store.clone();
         let mut next = Actor::new(settings, handle, carriers, store, self.journal);
         next.notices = self.notices;
         next.notices.retain(|notice| notice != NOTICE);
         next.answers = self.answers;
+        next.desk = self.desk.anew();
+        next.tell_looks();
         next.last_id = self.last_id;
         next.ended_at = self.ended_at;
         info!("the new configuration is in use");
