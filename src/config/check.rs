@@ -4,7 +4,7 @@
 use super::programme::window_bytes;
 use super::{
     ConfigErrors, Destination, Loaded, Problem, Programme, Recording, Settings, Severity, Source,
-    SourceKind, default_path, load,
+    SourceKind, SrtMode, default_path, load,
 };
 use crate::platform;
 use serde_json::{Value, json};
@@ -164,10 +164,25 @@ fn source_line(source: &Source) -> String {
         SourceKind::Image { path } => format!("image {}", path.display()),
         SourceKind::V4l2 { device } => format!("camera {}", device.display()),
         SourceKind::Alsa { device } => format!("sound of {device}"),
+        SourceKind::Pulse { device } => format!("sound of PulseAudio's {}", or_usual(device)),
+        SourceKind::Pipewire { target } => format!("sound of PipeWire's {}", or_usual(target)),
         // The URL may carry the camera's password.
         SourceKind::Rtsp { .. } => "RTSP camera".to_owned(),
+        SourceKind::Srt {
+            mode: SrtMode::Caller,
+            host,
+            port,
+            ..
+        } => {
+            format!("SRT from {host}:{port}")
+        }
+        SourceKind::Srt { port, .. } => format!("SRT that calls at port {port}"),
     };
     format!("{} ({what})", source.id)
+}
+
+fn or_usual(name: &Option<String>) -> &str {
+    name.as_deref().unwrap_or("usual source")
 }
 
 fn destination_line(settings: &Settings, destination: &Destination) -> String {

@@ -10,6 +10,7 @@ pub mod environment;
 pub mod ingest_url;
 mod inputs;
 mod key;
+mod kinds;
 mod outputs;
 mod problem;
 mod programme;

@@ -146,17 +146,61 @@ pub struct Source {
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum SourceKind {
     Test,
-    File { path: PathBuf, repeat: bool },
-    Image { path: PathBuf },
-    V4l2 { device: PathBuf },
-    Alsa { device: String },
-    Rtsp { url: String },
+    File {
+        path: PathBuf,
+        repeat: bool,
+    },
+    Image {
+        path: PathBuf,
+    },
+    V4l2 {
+        device: PathBuf,
+    },
+    Alsa {
+        device: String,
+    },
+    /// None: the one that PulseAudio takes by itself.
+    Pulse {
+        device: Option<String>,
+    },
+    Pipewire {
+        target: Option<String>,
+    },
+    Rtsp {
+        url: String,
+    },
+    Srt {
+        mode: SrtMode,
+        /// The machine to call; as a listener, the address to be called at.
+        host: String,
+        port: u16,
+        stream_id: Option<String>,
+        latency_ms: u32,
+        /// The file, not the passphrase: the engine reads it.
+        passphrase_file: Option<PathBuf>,
+    },
+}
+
+/// Who calls whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SrtMode {
+    Caller,
+    Listener,
+}
+
+impl SrtMode {
+    /// SRT's own: four round trips of 30 ms, in which what is lost is sent again.
+    pub const LATENCY_MS: u32 = 120;
 }
 
 impl SourceKind {
     /// It never has a picture.
     pub fn is_only_sound(&self) -> bool {
-        matches!(self, SourceKind::Alsa { .. })
+        matches!(
+            self,
+            SourceKind::Alsa { .. } | SourceKind::Pulse { .. } | SourceKind::Pipewire { .. }
+        )
     }
 }
 

@@ -59,7 +59,11 @@ pub const NEEDED: &[(&str, &str, &str)] = &[
     ),
     ("pngdec", "gstreamer1.0-plugins-good", "pictures"),
     ("alsasrc", "gstreamer1.0-alsa", "alsa sources"),
+    ("pulsesrc", "gstreamer1.0-plugins-good", "pulse sources"),
+    ("pipewiresrc", "gstreamer1.0-pipewire", "pipewire sources"),
     ("rtspsrc", "gstreamer1.0-plugins-good", "rtsp sources"),
+    ("srtsrc", "gstreamer1.0-plugins-bad", "srt sources"),
+    ("tsdemux", "gstreamer1.0-plugins-bad", "srt sources"),
 ];
 
 /// A new element. The name must be in `NEEDED` for the error to name a package.

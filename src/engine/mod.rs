@@ -22,7 +22,7 @@ use crate::bridge::protocol::{Down, EngineEvent};
 use crate::config::{EngineSpec, Source};
 use crate::media::{AudioConfig, VideoConfig};
 use bytes::Bytes;
-use capture::{Capture, Feed};
+use capture::{Capture, Feed, Telling};
 use clock::Clock;
 use desk::console::Channel;
 use desk::{Desk, Sound};
@@ -32,7 +32,6 @@ use gstreamer as gst;
 use health::{Gauge, ProgrammeGauge, Reporter};
 use mix::{Mix, Picture};
 use out::{Out, WriteError, Writer};
-use std::cell::Cell;
 use std::io::Read;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
@@ -192,7 +191,7 @@ impl Engine {
                 clock: clock.clone(),
                 stop: stop.clone(),
                 out: out.clone(),
-                live: Cell::new(false),
+                telling: Telling::default(),
             };
             let name = format!("source {}", capture.source.id);
             spawn(&name, move || capture.run())?;
