@@ -14,10 +14,13 @@
 //! | 66 | `Down::SetBitrate` | kbps: u32 BE |
 //! | 67 | `Down::Stop` | empty |
 //! | 80 | `Down::EncodeSlate` | empty |
+//! | 81 | `Down::Pushed`, a configuration | source: u16 BE, flags: u8, the configuration's bytes |
+//! | 82 | `Down::Pushed`, a unit | source: u16 BE, then as in `Up::Unit` |
+//! | 83 | `Down::Pushed`, its end | source: u16 BE, UTF-8 |
 //!
 //! The first message of either direction carries the version, ahead of anything that could have changed.
 
-use super::protocol::{Down, Up, VERSION};
+use super::protocol::{Down, Pushed, Up, VERSION};
 use crate::media::{
     AudioConfig, Clip, FrameRate, MediaTime, MediaUnit, StreamConfig, Track, VideoConfig,
 };
@@ -34,6 +37,9 @@ const START: u8 = 65;
 const SET_BITRATE: u8 = 66;
 const STOP: u8 = 67;
 const ENCODE_SLATE: u8 = 80;
+const PUSHED_CONFIG: u8 = 81;
+const PUSHED_UNIT: u8 = 82;
+const PUSHED_END: u8 = 83;
 
 /// An access unit of 16 MiB is 4 Gb/s at 30 fps: more is a damaged stream, not a picture.
 const MAX_UNIT: usize = 16 << 20;
@@ -41,7 +47,9 @@ const MAX_UNIT: usize = 16 << 20;
 const MAX_CONTROL: usize = 1 << 20;
 const PREFIX: usize = 4;
 const UNIT_HEAD: usize = 1 + 8 + 8;
-const HEAD_MAX: usize = PREFIX + 1 + UNIT_HEAD;
+/// Which source it is pushed to.
+const SOURCE: usize = 2;
+const HEAD_MAX: usize = PREFIX + 1 + SOURCE + UNIT_HEAD;
 /// What a read asks for at least: some units at a time at usual bitrates, without holding much memory.
 const READ_SIZE: usize = 64 << 10;
 
@@ -74,6 +82,8 @@ pub enum ProtocolError {
     UnknownFlags { flags: u8 },
     #[error("message {kind} can't be read: {text}")]
     BadJson { kind: u8, text: String },
+    #[error("message {kind} holds no text: {text}")]
+    BadText { kind: u8, text: String },
     #[error("message {kind} can't be written: {text}")]
     Unwritable { kind: u8, text: String },
 }
@@ -145,16 +155,7 @@ impl Message for Up {
                 Frame::new(HELLO, &version.to_be_bytes(), Bytes::new(), MAX_CONTROL)
             }
             Up::Config(config) => json(CONFIG, &[], &ConfigWire::from(config)),
-            Up::Unit(unit) => {
-                let mut fields = [0; UNIT_HEAD];
-                fields[0] = match unit.track {
-                    Track::Video => 0,
-                    Track::Audio => FLAG_AUDIO,
-                } | if unit.keyframe { FLAG_KEYFRAME } else { 0 };
-                fields[1..9].copy_from_slice(&unit.dts.0.to_be_bytes());
-                fields[9..].copy_from_slice(&unit.pts.0.to_be_bytes());
-                Frame::new(UNIT, &fields, unit.data.clone(), MAX_UNIT)
-            }
+            Up::Unit(unit) => Frame::new(UNIT, &unit_head(unit), unit.data.clone(), MAX_UNIT),
             Up::Event(event) => json(EVENT, &[], event),
             Up::Slate(clip) => Frame::new(SLATE, &[], clip_parts(clip)?, MAX_UNIT),
         }
@@ -176,26 +177,7 @@ impl Message for Up {
                 Ok(Up::Hello { version })
             }
             CONFIG => from_json::<ConfigWire>(kind, &body).map(|wire| Up::Config(wire.into())),
-            UNIT => {
-                if body.len() < UNIT_HEAD {
-                    return Err(ProtocolError::TooShort { kind });
-                }
-                let flags = body.get_u8();
-                if flags & !(FLAG_AUDIO | FLAG_KEYFRAME) != 0 {
-                    return Err(ProtocolError::UnknownFlags { flags });
-                }
-                Ok(Up::Unit(MediaUnit {
-                    track: if flags & FLAG_AUDIO == 0 {
-                        Track::Video
-                    } else {
-                        Track::Audio
-                    },
-                    keyframe: flags & FLAG_KEYFRAME != 0,
-                    dts: MediaTime(body.get_i64()),
-                    pts: MediaTime(body.get_i64()),
-                    data: body,
-                }))
-            }
+            UNIT => take_unit(kind, body).map(Up::Unit),
             EVENT => from_json(kind, &body).map(Up::Event),
             SLATE => {
                 let config: ConfigWire = from_json(kind, &take_part(kind, &mut body)?)?;
@@ -226,11 +208,18 @@ impl Message for Down {
             }
             Down::Stop => Frame::new(STOP, &[], Bytes::new(), MAX_CONTROL),
             Down::EncodeSlate => Frame::new(ENCODE_SLATE, &[], Bytes::new(), MAX_CONTROL),
+            Down::Pushed { source, pushed } => pushed_frame(*source, pushed),
         }
     }
 
     fn limit(kind: u8) -> Option<usize> {
-        matches!(kind, START | SET_BITRATE | STOP | ENCODE_SLATE).then_some(MAX_CONTROL)
+        match kind {
+            START | SET_BITRATE | STOP | ENCODE_SLATE | PUSHED_CONFIG | PUSHED_END => {
+                Some(MAX_CONTROL)
+            }
+            PUSHED_UNIT => Some(MAX_UNIT),
+            _ => None,
+        }
     }
 
     fn decode(kind: u8, mut body: Bytes) -> Result<Self, ProtocolError> {
@@ -248,8 +237,100 @@ impl Message for Down {
             }
             STOP => nothing_left(kind, &body).map(|()| Down::Stop),
             ENCODE_SLATE => nothing_left(kind, &body).map(|()| Down::EncodeSlate),
+            PUSHED_CONFIG | PUSHED_UNIT | PUSHED_END => {
+                let source = body
+                    .try_get_u16()
+                    .map_err(|_| ProtocolError::TooShort { kind })?;
+                take_pushed(kind, body).map(|pushed| Down::Pushed { source, pushed })
+            }
             _ => Err(ProtocolError::UnknownKind { kind }),
         }
+    }
+}
+
+fn flags(track: Track, keyframe: bool) -> u8 {
+    let track = match track {
+        Track::Video => 0,
+        Track::Audio => FLAG_AUDIO,
+    };
+    track | if keyframe { FLAG_KEYFRAME } else { 0 }
+}
+
+fn unit_head(unit: &MediaUnit) -> [u8; UNIT_HEAD] {
+    let mut head = [0; UNIT_HEAD];
+    head[0] = flags(unit.track, unit.keyframe);
+    head[1..9].copy_from_slice(&unit.dts.0.to_be_bytes());
+    head[9..].copy_from_slice(&unit.pts.0.to_be_bytes());
+    head
+}
+
+fn take_flags(kind: u8, body: &mut Bytes) -> Result<(Track, bool), ProtocolError> {
+    let flags = body
+        .try_get_u8()
+        .map_err(|_| ProtocolError::TooShort { kind })?;
+    if flags & !(FLAG_AUDIO | FLAG_KEYFRAME) != 0 {
+        return Err(ProtocolError::UnknownFlags { flags });
+    }
+    let track = if flags & FLAG_AUDIO == 0 {
+        Track::Video
+    } else {
+        Track::Audio
+    };
+    Ok((track, flags & FLAG_KEYFRAME != 0))
+}
+
+fn take_unit(kind: u8, mut body: Bytes) -> Result<MediaUnit, ProtocolError> {
+    if body.len() < UNIT_HEAD {
+        return Err(ProtocolError::TooShort { kind });
+    }
+    let (track, keyframe) = take_flags(kind, &mut body)?;
+    Ok(MediaUnit {
+        track,
+        keyframe,
+        dts: MediaTime(body.get_i64()),
+        pts: MediaTime(body.get_i64()),
+        data: body,
+    })
+}
+
+fn pushed_frame(source: u16, pushed: &Pushed) -> Result<Frame, ProtocolError> {
+    let source = source.to_be_bytes();
+    match pushed {
+        Pushed::Config { track, data } => {
+            let fields = [source[0], source[1], flags(*track, false)];
+            Frame::new(PUSHED_CONFIG, &fields, data.clone(), MAX_CONTROL)
+        }
+        Pushed::Unit(unit) => {
+            let mut fields = [0; SOURCE + UNIT_HEAD];
+            fields[..SOURCE].copy_from_slice(&source);
+            fields[SOURCE..].copy_from_slice(&unit_head(unit));
+            Frame::new(PUSHED_UNIT, &fields, unit.data.clone(), MAX_UNIT)
+        }
+        Pushed::End { text } => {
+            let text = Bytes::copy_from_slice(text.as_bytes());
+            Frame::new(PUSHED_END, &source, text, MAX_CONTROL)
+        }
+    }
+}
+
+fn take_pushed(kind: u8, mut body: Bytes) -> Result<Pushed, ProtocolError> {
+    match kind {
+        PUSHED_CONFIG => match take_flags(kind, &mut body)? {
+            (track, false) => Ok(Pushed::Config { track, data: body }),
+            (_, true) => Err(ProtocolError::UnknownFlags {
+                flags: FLAG_KEYFRAME,
+            }),
+        },
+        PUSHED_UNIT => take_unit(kind, body).map(Pushed::Unit),
+        _ => match std::str::from_utf8(&body) {
+            Ok(text) => Ok(Pushed::End {
+                text: text.to_owned(),
+            }),
+            Err(error) => Err(ProtocolError::BadText {
+                kind,
+                text: error.to_string(),
+            }),
+        },
     }
 }
 

@@ -60,6 +60,13 @@ fn start() -> Down {
     }
 }
 
+fn pushed(pushed: Pushed) -> Down {
+    Down::Pushed {
+        source: 513,
+        pushed,
+    }
+}
+
 fn bytes<M: Message>(messages: &[M]) -> Vec<u8> {
     messages
         .iter()
@@ -149,6 +156,20 @@ fn down_messages_come_through() {
         start(),
         Down::SetBitrate { kbps: 3_500 },
         Down::EncodeSlate,
+        pushed(Pushed::Config {
+            track: Track::Audio,
+            data: Bytes::from_static(&[0x11, 0x90]),
+        }),
+        pushed(Pushed::Unit(MediaUnit {
+            track: Track::Video,
+            dts: MediaTime(-40_000),
+            pts: MediaTime(i64::MAX),
+            keyframe: true,
+            data: Bytes::from_static(&[0, 0, 0, 1, 9]),
+        })),
+        pushed(Pushed::End {
+            text: "zu Ende, für heute".into(),
+        }),
         Down::Stop,
     ];
     let mut decoder = Decoder::<Down>::new();
@@ -188,11 +209,11 @@ fn a_unit_is_written_from_its_own_bytes_and_read_into_its_own() {
 fn another_version_is_refused_before_anything_else_is_read() {
     assert_eq!(
         refusal::<Up>(&[0, 0, 0, 3, HELLO, 0, 9]),
-        "the other end speaks version 9 of the engine protocol and this one version 1: both must come from one build of regia"
+        "the other end speaks version 9 of the engine protocol and this one version 2: both must come from one build of regia"
     );
     assert_eq!(
         refusal::<Down>(&[0, 0, 0, 5, START, 0, 9, b'?', b'!']),
-        "the other end speaks version 9 of the engine protocol and this one version 1: both must come from one build of regia"
+        "the other end speaks version 9 of the engine protocol and this one version 2: both must come from one build of regia"
     );
 }
 
@@ -232,6 +253,19 @@ fn refusals_say_what_is_wrong() {
     assert_eq!(
         refusal::<Down>(&[bytes(&[start()]), vec![0, 0, 0, 2, STOP, 1]].concat()),
         "message 67 carries 1 bytes too many"
+    );
+    let pushed = |rest: &[u8]| refusal::<Down>(&[&bytes(&[start()]), rest].concat());
+    assert_eq!(
+        pushed(&[0, 0, 0, 2, PUSHED_UNIT, 1]),
+        "message 82 is too short for what it must carry"
+    );
+    assert_eq!(
+        pushed(&[0, 0, 0, 4, PUSHED_CONFIG, 0, 1, FLAG_KEYFRAME]),
+        "a media unit has unknown flags 0x02"
+    );
+    assert_eq!(
+        pushed(&[0, 0, 0, 4, PUSHED_END, 0, 1, 0xff]),
+        "message 83 holds no text: invalid utf-8 sequence of 1 bytes from index 0"
     );
 }
 

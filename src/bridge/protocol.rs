@@ -2,12 +2,13 @@
 
 use super::report::{Alarm, Levels, SourceHealth};
 use crate::config::EngineSpec;
-use crate::media::{Clip, MediaUnit, StreamConfig};
+use crate::media::{Clip, MediaUnit, StreamConfig, Track};
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 /// Raised whenever the meaning of a frame changes. Both ends come from one binary, but an upgrade in
 /// flight may join two.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 
 /// Engine → director. Times in `Unit` are absolute: microseconds of CLOCK_MONOTONIC, at which the picture
 /// or sound was captured. Both processes read the same clock, so two engine runs need no other agreement.
@@ -38,7 +39,30 @@ pub enum Down {
     },
     /// The director wants the slate, encoded, to put it out by itself.
     EncodeSlate,
+    /// What an encoder pushes to an `rtmp` source, which the director receives.
+    Pushed {
+        /// Index into `EngineSpec::sources`.
+        source: u16,
+        pushed: Pushed,
+    },
     Stop,
+}
+
+/// A part of what is pushed. Times are the encoder's own. Nothing of it relies on what went before but the units on their
+/// keyframe, so an engine that starts in the middle begins at the next one.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Pushed {
+    /// What a decoder of the track must have: an AVCDecoderConfigurationRecord or an AudioSpecificConfig. Before each
+    /// keyframe, though it be the same.
+    Config {
+        track: Track,
+        data: Bytes,
+    },
+    Unit(MediaUnit),
+    /// The encoder has gone, and why.
+    End {
+        text: String,
+    },
 }
 
 /// What an operator or the session may want to know of the engine.

@@ -85,6 +85,9 @@ pub enum Command {
     /// Internal: the process that captures and encodes
     #[command(hide = true)]
     Engine,
+    /// Internal: the process that renders a web page
+    #[command(hide = true)]
+    Page,
 }
 
 #[derive(Debug, clap::Args)]

@@ -28,6 +28,10 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
             crate::engine::run()?;
             ExitCode::SUCCESS
         }
+        Command::Page => {
+            crate::engine::page()?;
+            ExitCode::SUCCESS
+        }
         Command::Check { json } => {
             crate::config::check::check_command(cli.config.as_deref(), json)?.into()
         }

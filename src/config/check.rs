@@ -133,6 +133,9 @@ fn on_air_text(settings: &Settings) -> String {
             format!("{id}: the exact programme to {}", path.display()),
         ));
     }
+    if let Some(rtmp) = &settings.rtmp {
+        rows.push(("rtmp", format!("encoders push to {}", rtmp.listen)));
+    }
     rows.push(("panel", settings.panel.listen.to_string()));
     let mut text = String::new();
     for (name, line) in rows {
@@ -177,6 +180,11 @@ fn source_line(source: &Source) -> String {
             format!("SRT from {host}:{port}")
         }
         SourceKind::Srt { port, .. } => format!("SRT that calls at port {port}"),
+        SourceKind::Rtmp => "pushed over RTMP".to_owned(),
+        SourceKind::Screen { display, .. } => format!("screen {display}"),
+        SourceKind::Decklink { device, mode } => format!("DeckLink card {device}, {mode}"),
+        // The URL may carry a token.
+        SourceKind::Html { .. } => "web page".to_owned(),
     };
     format!("{} ({what})", source.id)
 }

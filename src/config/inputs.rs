@@ -1,10 +1,10 @@
 //! `[[source]]` and `[[scene]]`: what can be shown, and what is.
 
 use super::environment::{Environment, Look};
-use super::kinds::source_kind;
+use super::kinds::{Read, source_kind};
 use super::reader::{Table, did_you_mean};
 use super::report::{At, Report};
-use super::settings::{Layer, Scene, Source};
+use super::settings::{Layer, RtmpKey, Scene, Source};
 use super::sound;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -46,28 +46,37 @@ pub(super) fn ids(tables: &[Table<'_>]) -> Vec<Option<String>> {
     ids
 }
 
-/// The sources, and the ids of all of them, whether they could be read or not.
-pub(super) fn sources(
-    root: &Table<'_>,
-    base: &Path,
-    env: &dyn Environment,
-) -> (Vec<Source>, Vec<sound::Said>, Vec<String>) {
+/// What `[[source]]` says.
+pub(super) struct Inputs {
+    pub sources: Vec<Source>,
+    /// Of each of them.
+    pub sounds: Vec<sound::Said>,
+    pub keys: Vec<RtmpKey>,
+    /// Of all of them, whether they could be read or not.
+    pub ids: Vec<String>,
+}
+
+pub(super) fn sources(root: &Table<'_>, base: &Path, env: &dyn Environment) -> Inputs {
     let tables = root.tables("source");
     let ids = ids(&tables);
     let mut sources = Vec::new();
     let mut sounds = Vec::new();
+    let mut keys = Vec::new();
     for (table, id) in tables.iter().zip(&ids) {
-        let kind = source_kind(table, base, env);
+        let read = source_kind(table, base, env);
         let slate = existing_file(table, "slate", "slate.png", base, env);
         let said = sound::audio(table);
         // Of a kind that was not understood no key can be called unknown.
-        if kind.is_some() {
+        if read.is_some() {
             table.finish();
         }
-        if let (Some(id), Some(Some(kind))) = (id, kind) {
-            let id = id.clone();
+        if let (Some(id), Some(Some(Read { kind, key }))) = (id, read) {
+            keys.extend(key.map(|key| RtmpKey {
+                source: id.clone(),
+                key,
+            }));
             sources.push(Source {
-                id,
+                id: id.clone(),
                 kind,
                 slate,
                 audio: said.audio.clone(),
@@ -80,7 +89,12 @@ pub(super) fn sources(
         let instead = "for example [[source]] with id = \"stage\" and kind = \"v4l2\"";
         root.report().absence(&root.at("source"), what, instead);
     }
-    (sources, sounds, ids.into_iter().flatten().collect())
+    Inputs {
+        sources,
+        sounds,
+        keys,
+        ids: ids.into_iter().flatten().collect(),
+    }
 }
 
 /// A file named by `key`, which must be there; its path from `base` on.

@@ -2,8 +2,10 @@
 
 use super::environment::{Environment, Look};
 use super::inputs::existing_file;
+use super::key::{Given, KEY};
 use super::reader::Table;
-use super::settings::{SourceKind, SrtMode};
+use super::settings::{Rtmp, RtmpKey, SourceKind, SrtMode, StreamKey};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use url::Url;
 
@@ -18,9 +20,26 @@ enum Kind {
     Pipewire,
     Rtsp,
     Srt,
+    Rtmp,
+    Screen,
+    Decklink,
+    Html,
 }
 
-const KINDS: [(&str, Kind); 9] = [
+/// What a source's kind is, with its keys.
+pub(super) struct Read {
+    pub kind: SourceKind,
+    /// What encoders push to it with.
+    pub key: Option<StreamKey>,
+}
+
+impl From<SourceKind> for Read {
+    fn from(kind: SourceKind) -> Self {
+        Read { kind, key: None }
+    }
+}
+
+const KINDS: [(&str, Kind); 13] = [
     ("test", Kind::Test),
     ("file", Kind::File),
     ("image", Kind::Image),
@@ -30,6 +49,10 @@ const KINDS: [(&str, Kind); 9] = [
     ("pipewire", Kind::Pipewire),
     ("rtsp", Kind::Rtsp),
     ("srt", Kind::Srt),
+    ("rtmp", Kind::Rtmp),
+    ("screen", Kind::Screen),
+    ("decklink", Kind::Decklink),
+    ("html", Kind::Html),
 ];
 
 /// None: the kind itself is not known. Some(None): one of its keys is of no use.
@@ -37,12 +60,12 @@ pub(super) fn source_kind(
     table: &Table<'_>,
     base: &Path,
     env: &dyn Environment,
-) -> Option<Option<SourceKind>> {
+) -> Option<Option<Read>> {
     table.missing(
         "kind",
         format!("one of {}", KINDS.map(|(name, _)| name).join(", ")),
     );
-    Some(match table.word("kind", &KINDS)? {
+    let kind = match table.word("kind", &KINDS)? {
         Kind::Test => Some(SourceKind::Test),
         Kind::File => {
             table.missing("path", "for example path = \"clips/opener.mp4\"");
@@ -97,8 +120,162 @@ pub(super) fn source_kind(
             table.missing("url", "for example url = \"srt://encoder.local:9000\"");
             srt(table, base, env)
         }
-    })
+        Kind::Rtmp => {
+            let key = rtmp_key(table, base, env);
+            return Some(key.map(|key| Read {
+                kind: SourceKind::Rtmp,
+                key: Some(key),
+            }));
+        }
+        Kind::Screen => {
+            let display = table.string("display", USUAL_DISPLAY);
+            let pointer = table.boolean("pointer").unwrap_or(true);
+            let there = table.has("display");
+            match display.unwrap_or(USUAL_DISPLAY) {
+                _ if there && display.is_none() => None,
+                display if display.contains(':') => Some(SourceKind::Screen {
+                    display: display.to_owned(),
+                    pointer,
+                }),
+                _ => {
+                    let what = "is not an X display";
+                    table.problem(
+                        "display",
+                        what,
+                        "for example \":0\"; echo $DISPLAY says which",
+                    );
+                    None
+                }
+            }
+        }
+        Kind::Decklink => {
+            let device = table.whole("device", 0..=31, "").unwrap_or(0);
+            let mode = table.string("mode", "1080p25").unwrap_or("auto").to_owned();
+            Some(SourceKind::Decklink { device, mode })
+        }
+        Kind::Html => {
+            table.missing("url", "for example url = \"https://score.example/overlay\"");
+            html(table, base, env)
+        }
+    };
+    Some(kind.map(Read::from))
 }
+
+const USUAL_DISPLAY: &str = ":0";
+/// As programmes are.
+const PAGE_SIZE: std::ops::RangeInclusive<u32> = 16..=7_680;
+/// Short keys are guessed by whoever reaches the port.
+const SHORT_KEY: usize = 8;
+
+fn rtmp_key(table: &Table<'_>, base: &Path, env: &dyn Environment) -> Option<StreamKey> {
+    match KEY.read(table, base, env) {
+        Given::Secret(key) => {
+            if key.expose().len() < SHORT_KEY {
+                let what = "is short, and whoever guesses it is on air";
+                table.warning(
+                    "key",
+                    what,
+                    format!("at least {SHORT_KEY} letters and digits"),
+                );
+            }
+            Some(StreamKey::Given(key))
+        }
+        Given::Slot(name) => Some(StreamKey::Slot(name)),
+        Given::Broken => None,
+        Given::Absent => {
+            let what = "is missing: whoever reaches the port would be on air";
+            let instead =
+                "choose one, and give it to the encoder: key_file, key_secret, key_env or key";
+            table.report().absence(&table.at("key"), what, instead);
+            None
+        }
+    }
+}
+
+/// Looked over only: it may carry a token, so nothing of it is repeated.
+fn html(table: &Table<'_>, base: &Path, env: &dyn Environment) -> Option<SourceKind> {
+    let width = table.whole("width", PAGE_SIZE, " pixels");
+    let height = table.whole("height", PAGE_SIZE, " pixels");
+    let size = match (width, height) {
+        (Some(width), Some(height)) => Some((width, height)),
+        (None, None) => None,
+        (given, _) => {
+            let (there, lacks) = if given.is_some() {
+                ("width", "height")
+            } else {
+                ("height", "width")
+            };
+            if !table.has(lacks) {
+                table.problem(
+                    there,
+                    format!("has no {lacks} beside it"),
+                    "give both or neither",
+                );
+            }
+            None
+        }
+    };
+    let example = "for example \"https://score.example/overlay\" or \"overlay.html\"";
+    let text = table.string("url", "https://score.example/overlay")?;
+    let url = match Url::parse(text) {
+        Ok(url) if matches!(url.scheme(), "http" | "https" | "file") => url.to_string(),
+        Ok(_) => {
+            let what = "has a scheme that is not one of http, https, file";
+            table.problem("url", what, example);
+            return None;
+        }
+        // A file beside the configuration.
+        Err(_) => {
+            let path = existing_file(table, "url", "overlay.html", base, env)?;
+            let absolute = std::path::absolute(&path).unwrap_or(path);
+            match Url::from_file_path(&absolute) {
+                Ok(url) => url.to_string(),
+                Err(()) => {
+                    table.problem("url", "is no address of a page", example);
+                    return None;
+                }
+            }
+        }
+    };
+    Some(SourceKind::Html { url, size })
+}
+
+/// `[rtmp]`: where encoders push to. `keys` are those of the sources that there are.
+pub(super) fn rtmp(root: &Table<'_>, keys: Vec<RtmpKey>) -> Option<Rtmp> {
+    let table = root.table("rtmp");
+    let mut listen = RTMP_LISTEN;
+    if let Some(text) = table.string("listen", "0.0.0.0:1935") {
+        match text.parse() {
+            Ok(address) => listen = address,
+            Err(_) => {
+                let what = format!("{text:?} is not an address with a port");
+                table.problem("listen", what, "for example \"0.0.0.0:1935\"");
+            }
+        }
+    }
+    table.finish();
+    if keys.is_empty() {
+        if root.has("rtmp") {
+            let what = "nothing is listened to: there is no source of kind \"rtmp\"";
+            table.report().warning(table.here(), what, "");
+        }
+        return None;
+    }
+    for (n, RtmpKey { source, key }) in keys.iter().enumerate() {
+        if let Some(same) = keys[..n].iter().find(|other| other.key == *key) {
+            let at = table.report().at_path(&format!("source {source:?}"));
+            let what = format!(
+                "has the key of source {:?}: an encoder would be shown in either",
+                same.source
+            );
+            table.report().absence(&at, what, "give each its own");
+        }
+    }
+    Some(Rtmp { listen, keys })
+}
+
+/// What encoders expect, on every interface: venues' networks hand out addresses.
+const RTMP_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 1935);
 
 /// A device's name.
 fn named(table: &Table<'_>, key: &'static str, example: &str, lists: &str) -> Option<String> {

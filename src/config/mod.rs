@@ -94,7 +94,13 @@ pub fn parse(text: &str, file: &str, env: &dyn Environment) -> Result<Loaded, Co
 fn read(root: &Table<'_>, base: &Path, env: &dyn Environment) -> Settings {
     let programme = programme::programme(root);
     let window = programme::window(root, &programme, env.memory_bytes());
-    let (mut sources, sounds, source_ids) = inputs::sources(root, base, env);
+    let inputs::Inputs {
+        mut sources,
+        sounds,
+        keys,
+        ids: source_ids,
+    } = inputs::sources(root, base, env);
+    let rtmp = kinds::rtmp(root, keys);
     let scenes = inputs::scenes(root, &sources, &source_ids);
     sound::settle(root, &mut sources, &sounds, &source_ids, &scenes);
     let (uplinks, uplink_ids) = outputs::uplinks(root, env);
@@ -114,6 +120,7 @@ fn read(root: &Table<'_>, base: &Path, env: &dyn Environment) -> Settings {
         programme,
         window,
         sources,
+        rtmp,
         scenes,
         uplinks,
         destinations,

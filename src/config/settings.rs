@@ -15,6 +15,8 @@ pub struct Settings {
     pub programme: Programme,
     pub window: Window,
     pub sources: Vec<Source>,
+    /// There whenever there is a source of that kind.
+    pub rtmp: Option<Rtmp>,
     pub scenes: Vec<Scene>,
     pub uplinks: Vec<Uplink>,
     pub destinations: Vec<Destination>,
@@ -179,6 +181,39 @@ pub enum SourceKind {
         /// The file, not the passphrase: the engine reads it.
         passphrase_file: Option<PathBuf>,
     },
+    /// Pushed to the director (`Settings::rtmp`), which hands it over.
+    Rtmp,
+    /// An X11 display.
+    Screen {
+        display: String,
+        /// The mouse pointer is seen.
+        pointer: bool,
+    },
+    Decklink {
+        device: u32,
+        /// As GStreamer calls it: "auto", "1080p25", …
+        mode: String,
+    },
+    /// A web page, transparent where it paints nothing.
+    Html {
+        url: String,
+        /// The size it is laid out for, in pixels; None: the programme's.
+        size: Option<(u32, u32)>,
+    },
+}
+
+/// Where encoders push to, and on which keys.
+#[derive(Clone, Debug)]
+pub struct Rtmp {
+    pub listen: SocketAddr,
+    pub keys: Vec<RtmpKey>,
+}
+
+/// Who has it is shown in that source.
+#[derive(Clone, Debug)]
+pub struct RtmpKey {
+    pub source: String,
+    pub key: StreamKey,
 }
 
 /// Who calls whom.

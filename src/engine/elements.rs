@@ -62,6 +62,19 @@ pub const NEEDED: &[(&str, &str, &str)] = &[
     ("pulsesrc", "gstreamer1.0-plugins-good", "pulse sources"),
     ("pipewiresrc", "gstreamer1.0-pipewire", "pipewire sources"),
     ("rtspsrc", "gstreamer1.0-plugins-good", "rtsp sources"),
+    ("ximagesrc", "gstreamer1.0-plugins-good", "screen sources"),
+    (
+        "decklinkvideosrc",
+        "gstreamer1.0-plugins-bad",
+        "decklink sources",
+    ),
+    (
+        "decklinkaudiosrc",
+        "gstreamer1.0-plugins-bad",
+        "decklink sources",
+    ),
+    ("wpevideosrc", "gstreamer1.0-wpe", "html sources"),
+    ("aacparse", "gstreamer1.0-plugins-good", "rtmp sources"),
     ("srtsrc", "gstreamer1.0-plugins-bad", "srt sources"),
     ("tsdemux", "gstreamer1.0-plugins-bad", "srt sources"),
 ];

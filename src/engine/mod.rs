@@ -11,10 +11,12 @@ mod format;
 mod health;
 mod mix;
 mod out;
+mod page;
 mod probe;
 mod stop;
 
 pub use error::EngineError;
+pub use page::run as page;
 pub use probe::{Device, EngineProbe, MissingElement, probe};
 
 use crate::bridge::codec::{Decoder, ProtocolError};
@@ -22,7 +24,7 @@ use crate::bridge::protocol::{Down, EngineEvent};
 use crate::config::{EngineSpec, Source};
 use crate::media::{AudioConfig, VideoConfig};
 use bytes::Bytes;
-use capture::{Capture, Feed, Telling};
+use capture::{Capture, Feed, Inlets, Telling};
 use clock::Clock;
 use desk::console::Channel;
 use desk::{Desk, Sound};
@@ -103,6 +105,8 @@ struct Engine {
     stop: Stop,
     out: SyncSender<Out>,
     slate: encode::clip::Slate,
+    /// Of sources that are pushed to.
+    inlets: Inlets,
     /// Keeps the mix going when its sources have ended: the slate is a programme too.
     _pictures: SyncSender<Picture>,
     _sounds: SyncSender<Sound>,
@@ -173,6 +177,7 @@ impl Engine {
         };
         spawn("mix", move || mix.run())?;
         let mut gauges = Vec::new();
+        let mut inlets = Inlets::default();
         let sound = (roles.sound != roles.picture).then_some(roles.sound);
         for index in std::iter::once(roles.picture).chain(sound) {
             let source = Gauge::new(&spec.sources[index], &format, &clock);
@@ -192,6 +197,7 @@ impl Engine {
                 stop: stop.clone(),
                 out: out.clone(),
                 telling: Telling::default(),
+                pushed: inlets.outlet(index),
             };
             let name = format!("source {}", capture.source.id);
             spawn(&name, move || capture.run())?;
@@ -211,11 +217,12 @@ impl Engine {
             _pictures: pictures,
             _sounds: sounds,
             slate: clip,
+            inlets,
         })
     }
 
     /// Obeys until the end.
-    fn serve(self, controls: &Receiver<Control>) -> Result<(), EngineError> {
+    fn serve(mut self, controls: &Receiver<Control>) -> Result<(), EngineError> {
         loop {
             match controls.recv() {
                 Ok(Control::Down(Down::SetBitrate { kbps })) => {
@@ -232,6 +239,9 @@ impl Engine {
                         Ok(clip) => drop(out.send(Out::Slate(clip))),
                         Err(text) => tracing::warn!("the slate can't be encoded: {text}"),
                     })?;
+                }
+                Ok(Control::Down(Down::Pushed { source, pushed })) => {
+                    self.inlets.put(usize::from(source), pushed);
                 }
                 Ok(Control::Down(Down::Start { .. })) => return Err(EngineError::NotStarted),
                 Ok(Control::Down(Down::Stop) | Control::Terminate) => {
@@ -271,7 +281,7 @@ struct Commands {
 impl Commands {
     /// None: the director is gone.
     fn next(&mut self) -> Result<Option<Down>, ProtocolError> {
-        let mut buffer = [0; 4096];
+        let mut buffer = [0; 64 << 10];
         loop {
             if let Some(down) = self.decoder.next_message()? {
                 return Ok(Some(down));

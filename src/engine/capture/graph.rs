@@ -220,10 +220,17 @@ impl Graph {
     }
 }
 
-impl Drop for Graph {
-    fn drop(&mut self) {
+impl Graph {
+    /// Takes the pipeline down; what feeds it is let go.
+    pub fn stop(&self) {
         // Nothing can be done about a driver that won't let go; the process's end frees it.
         let _ = self.pipeline.set_state(gst::State::Null);
+    }
+}
+
+impl Drop for Graph {
+    fn drop(&mut self) {
+        self.stop();
     }
 }
 

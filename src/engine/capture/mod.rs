@@ -4,13 +4,17 @@
 
 mod address;
 mod anchor;
+mod decklink;
 mod decode;
 mod file;
 mod glyphs;
 mod graph;
+mod html;
 mod image;
 mod picture;
+mod pushed;
 mod rtsp;
+mod screen;
 mod sound;
 mod srt;
 mod test;
@@ -29,6 +33,7 @@ use crate::bridge::protocol::{EngineEvent, SourceState};
 use crate::config::{Source, SourceKind};
 use crate::media::MediaTime;
 use gstreamer as gst;
+pub use pushed::{Inlets, Outlet};
 use sound::SoundDevice;
 use std::cell::{Cell, RefCell};
 use std::path::Path;
@@ -60,9 +65,18 @@ pub struct Closed;
 impl Feed {
     fn video(&self, at: MediaTime, frame: gst::Buffer) -> Result<(), Closed> {
         self.gauge.picture(at, &frame);
-        self.pictures
-            .send(Picture { at, frame })
-            .map_err(|_| Closed)
+        self.send(at, frame, false)
+    }
+
+    /// A frame that has a plane of alpha behind the others (A420).
+    fn transparent_video(&self, at: MediaTime, frame: gst::Buffer) -> Result<(), Closed> {
+        self.gauge.picture(at, &frame);
+        self.send(at, frame, true)
+    }
+
+    fn send(&self, at: MediaTime, frame: gst::Buffer, alpha: bool) -> Result<(), Closed> {
+        let picture = Picture { at, frame, alpha };
+        self.pictures.send(picture).map_err(|_| Closed)
     }
 
     fn audio(&self, at: MediaTime, samples: Vec<f32>) -> Result<(), Closed> {
@@ -87,6 +101,8 @@ pub struct Capture {
     pub stop: Stop,
     pub out: SyncSender<Out>,
     pub telling: Telling,
+    /// What is pushed to it.
+    pub pushed: Outlet,
 }
 
 /// What was told of a source last.
@@ -178,6 +194,7 @@ impl Capture {
                 shared: self.telling.shared.clone(),
                 ..Telling::default()
             },
+            pushed: Outlet::default(),
         })
     }
 
@@ -194,7 +211,7 @@ impl Capture {
                 End::Failed(text) => self.report_lost(text),
             }
             let pause = match self.source.kind {
-                SourceKind::Srt { .. } => CALL_AGAIN,
+                SourceKind::Srt { .. } | SourceKind::Rtmp => CALL_AGAIN,
                 _ => RETRY,
             };
             if self.stop.wait(pause) {
@@ -219,6 +236,10 @@ impl Capture {
             }
             SourceKind::Rtsp { url } => rtsp::run(self, url),
             SourceKind::Srt { .. } => srt::run(self, &self.source.kind),
+            SourceKind::Rtmp => pushed::run(self),
+            SourceKind::Screen { display, pointer } => screen::run(self, display, *pointer),
+            SourceKind::Decklink { device, mode } => decklink::run(self, *device, mode),
+            SourceKind::Html { url, size } => html::run(self, url, *size),
         }
     }
 

@@ -23,6 +23,12 @@ use video::{Shows, VideoTrack};
 pub struct Picture {
     pub at: MediaTime,
     pub frame: gst::Buffer,
+    /// The frame has a plane of alpha behind the others (A420, straight): where it is 0 nothing is shown.
+    #[allow(
+        dead_code,
+        reason = "what reads it, the mixing of layers, is another change"
+    )]
+    pub alpha: bool,
 }
 
 /// How long the programme waits for its source before it starts with the slate.
@@ -52,7 +58,7 @@ impl Mix {
         let mut input = first_picture;
         loop {
             match input {
-                Ok(Picture { at, frame }) => video.handle_frame(at, frame),
+                Ok(Picture { at, frame, .. }) => video.handle_frame(at, frame),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
