@@ -85,9 +85,9 @@ pub enum Command {
     /// Internal: the process that captures and encodes
     #[command(hide = true)]
     Engine,
-    /// Internal: the process that renders a web page
+    /// Internal: a process that captures a web page or a screen
     #[command(hide = true)]
-    Page,
+    Apart,
 }
 
 #[derive(Debug, clap::Args)]

@@ -28,8 +28,8 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
             crate::engine::run()?;
             ExitCode::SUCCESS
         }
-        Command::Page => {
-            crate::engine::page()?;
+        Command::Apart => {
+            crate::engine::apart()?;
             ExitCode::SUCCESS
         }
         Command::Check { json } => {

@@ -1,6 +1,7 @@
 //! The engine: everything that names GStreamer, and nothing that names RTMP. `run` is `regia engine`: it is told
 //! what to do over its standard input, a socket, and answers with media units on the same.
 
+mod apart;
 mod capture;
 mod clock;
 mod desk;
@@ -11,12 +12,12 @@ mod format;
 mod health;
 mod mix;
 mod out;
-mod page;
 mod probe;
 mod stop;
 
+pub use apart::run as apart;
 pub use error::EngineError;
-pub use page::run as page;
+
 pub use probe::{Device, EngineProbe, MissingElement, probe};
 
 use crate::bridge::codec::{Decoder, ProtocolError};

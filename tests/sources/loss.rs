@@ -88,7 +88,8 @@ async fn an_srt_encoder_that_we_call() {
         || drop(sender.replace(start())),
     )
     .await;
-    assert_survived("an SRT encoder that we call", &show, &losses);
+    assert_survived("an SRT encoder that we call", &Pictures::of(&show), &losses);
+    assert_eq!(show.pids.len(), 1, "the engine stayed up");
     let health = health(&show).unwrap();
     assert_eq!(health.reconnects, 2, "{health:?}");
     assert_eq!(health.format, "480x270 30 fps, 48000 Hz mono");
@@ -112,7 +113,12 @@ async fn an_srt_encoder_that_calls_us() {
         || drop(sender.replace(start())),
     )
     .await;
-    assert_survived("an SRT encoder that calls us", &show, &losses);
+    assert_survived(
+        "an SRT encoder that calls us",
+        &Pictures::of(&show),
+        &losses,
+    );
+    assert_eq!(show.pids.len(), 1, "the engine stayed up");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -123,7 +129,8 @@ async fn a_camera_whose_server_stops() {
     let mut show = Show::begin(watched(SourceKind::Rtsp { url }, directory.path())).await;
     let lose = || camera.borrow_mut().unplug();
     let losses = lose_twice(&mut show, 4.0, lose, || camera.borrow_mut().plug_in()).await;
-    assert_survived("an RTSP camera", &show, &losses);
+    assert_survived("an RTSP camera", &Pictures::of(&show), &losses);
+    assert_eq!(show.pids.len(), 1, "the engine stayed up");
     let health = health(&show).unwrap();
     assert_eq!(health.format, "1280x720 25 fps, 48000 Hz 5.1");
 }
@@ -148,5 +155,6 @@ async fn a_file_that_is_taken_away() {
         std::fs::rename(&aside, &path).unwrap()
     })
     .await;
-    assert_survived("a file", &show, &losses);
+    assert_survived("a file", &Pictures::of(&show), &losses);
+    assert_eq!(show.pids.len(), 1, "the engine stayed up");
 }

@@ -5,6 +5,9 @@
     reason = "a test's thread may sleep while its fault lasts"
 )]
 
+mod bad_input;
+mod daemon;
+mod kinds;
 mod loss;
 #[path = "../engine/support.rs"]
 #[allow(dead_code, reason = "what the engine's own tests use of it is more")]

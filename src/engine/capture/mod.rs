@@ -4,17 +4,17 @@
 
 mod address;
 mod anchor;
+mod apart;
 mod decklink;
 mod decode;
+mod dimensions;
 mod file;
 mod glyphs;
 mod graph;
-mod html;
 mod image;
 mod picture;
 mod pushed;
 mod rtsp;
-mod screen;
 mod sound;
 mod srt;
 mod test;
@@ -237,9 +237,9 @@ impl Capture {
             SourceKind::Rtsp { url } => rtsp::run(self, url),
             SourceKind::Srt { .. } => srt::run(self, &self.source.kind),
             SourceKind::Rtmp => pushed::run(self),
-            SourceKind::Screen { display, pointer } => screen::run(self, display, *pointer),
+            SourceKind::Screen { display, pointer } => apart::screen(self, display, *pointer),
             SourceKind::Decklink { device, mode } => decklink::run(self, *device, mode),
-            SourceKind::Html { url, size } => html::run(self, url, *size),
+            SourceKind::Html { url, size } => apart::page(self, url, *size),
         }
     }
 

@@ -317,7 +317,8 @@ impl Feeder {
         let source = gst_app::AppSrc::builder()
             .caps(&caps.field("codec_data", config).build())
             .format(gst::Format::Time)
-            .is_live(true)
+            // A live one would wait for the pipeline to play, and that waits for the decoder's first picture.
+            .is_live(false)
             .block(true)
             .max_bytes(MAX_WAITING_BYTES)
             .build();

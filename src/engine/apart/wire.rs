@@ -1,29 +1,50 @@
-//! What a page's process says to the engine, and is told by it. Pure.
+//! What a process that runs apart says to the engine, and is told by it. Pure.
 //!
 //! Upwards a message is `kind: u8`, `length: u32 LE`, body; downwards comes one line of JSON, and then nothing: when that end is
-//! closed, the page's process ends.
+//! closed, the process ends.
 
 use serde::{Deserialize, Serialize};
 
-/// The page is as it was.
+/// The picture is as it was.
 pub const SAME: u8 = 0;
-/// A whole frame: A420 at the programme's size.
+/// A whole frame at the programme's size: A420 of a page, I420 of a screen.
 pub const FRAME: u8 = 1;
 /// What went wrong; the process ends.
 pub const FAILED: u8 = 2;
+/// The caps of what it captures, before the first frame.
+pub const FORMAT: u8 = 3;
 pub const HEAD: usize = 5;
 /// A frame of 8K, and some.
 const LONGEST: usize = 128 << 20;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {
-    /// Comes this way and not as an argument, because a page's address may carry a token.
-    pub url: String,
-    /// What the page is laid out for.
-    pub page: (u32, u32),
-    /// The programme's size: the page is scaled to fit into it.
+    pub what: What,
+    /// The programme's size: what is captured is scaled to fit into it.
     pub frame: (u32, u32),
     pub fps: (u32, u32),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum What {
+    Page {
+        /// Comes this way and not as an argument, because a page's address may carry a token.
+        url: String,
+        /// What it is laid out for.
+        size: (u32, u32),
+    },
+    Screen {
+        display: String,
+        pointer: bool,
+    },
+}
+
+impl What {
+    /// Its frames have a plane of alpha.
+    pub fn is_transparent(&self) -> bool {
+        matches!(self, What::Page { .. })
+    }
 }
 
 pub fn head(kind: u8, length: usize) -> [u8; HEAD] {
@@ -35,7 +56,7 @@ pub fn head(kind: u8, length: usize) -> [u8; HEAD] {
 pub fn parse_head(head: [u8; HEAD]) -> Option<(u8, usize)> {
     let [kind, length @ ..] = head;
     let length = usize::try_from(u32::from_le_bytes(length)).ok()?;
-    (kind <= FAILED && length <= LONGEST).then_some((kind, length))
+    (kind <= FORMAT && length <= LONGEST).then_some((kind, length))
 }
 
 /// Web engines give colours that are multiplied by their alpha, and mixers take those that aren't. BGRA, in place.
@@ -101,6 +122,7 @@ mod tests {
     #[test]
     fn heads_are_read_as_they_were_written() {
         assert_eq!(parse_head(head(FRAME, 70_000)), Some((FRAME, 70_000)));
+        assert_eq!(parse_head(head(FORMAT, 0)), Some((FORMAT, 0)));
         assert_eq!(parse_head([9, 0, 0, 0, 0]), None);
         assert_eq!(parse_head(head(FRAME, usize::MAX)), None);
     }

@@ -1,5 +1,6 @@
-//! `regia page`: a web page as pictures with alpha, in a process of its own. A web engine is as large as all the rest, starts
-//! processes and threads of its own, and fails in ways of its own; none of that may reach the programme.
+//! `regia apart`: pictures made in a process of their own, for what may take its process with it. A web engine is as large as all
+//! the rest and starts processes and threads of its own; and the library that speaks with X ends the whole process when its
+//! connection breaks. None of that may reach the programme.
 
 pub mod wire;
 
@@ -11,7 +12,7 @@ use gstreamer_app as gst_app;
 use gstreamer_video as gst_video;
 use std::io::{BufRead, Write};
 use std::str::FromStr;
-use wire::Order;
+use wire::{Order, What};
 
 /// Reads the order from standard input and writes frames to standard output, until either is closed.
 pub fn run() -> anyhow::Result<()> {
@@ -65,9 +66,23 @@ fn show(order: &Order, out: &mut impl Write) -> Result<(), String> {
     if pipeline.set_state(gst::State::Playing).is_err() {
         return Err(reason());
     }
-    let mut painter = Painter::new(order)?;
+    let mut painter = None;
     loop {
         let sample = sink.pull_sample().map_err(|_| reason())?;
+        let caps = sample.caps().ok_or("a frame without a format")?;
+        let painter = match &mut painter {
+            Some(painter) => painter,
+            None => {
+                let text = caps.to_string();
+                let told = out
+                    .write_all(&wire::head(wire::FORMAT, text.len()))
+                    .and_then(|()| out.write_all(text.as_bytes()));
+                if told.is_err() {
+                    return Ok(());
+                }
+                painter.insert(Painter::new(order, caps)?)
+            }
+        };
         let buffer = sample.buffer().ok_or("a frame without a picture")?;
         let pixels = buffer.map_readable().map_err(|e| e.to_string())?;
         let written = match painter.paint(&pixels)? {
@@ -85,19 +100,30 @@ fn show(order: &Order, out: &mut impl Write) -> Result<(), String> {
 }
 
 fn build(pipeline: &gst::Pipeline, order: &Order) -> Result<gst_app::AppSink, String> {
-    let source = make("wpevideosrc").map_err(|e| e.to_string())?;
-    source.set_property("location", &order.url);
-    source.set_property("draw-background", false);
     let number = |value: u32| i32::try_from(value).unwrap_or(i32::MAX);
-    let caps = gst::Caps::builder("video/x-raw")
-        .field("format", "BGRA")
-        .field("width", number(order.page.0))
-        .field("height", number(order.page.1))
-        .field(
-            "framerate",
-            gst::Fraction::new(number(order.fps.0), number(order.fps.1)),
-        )
-        .build();
+    let rate = gst::Fraction::new(number(order.fps.0), number(order.fps.1));
+    let caps = gst::Caps::builder("video/x-raw").field("framerate", rate);
+    let (source, caps) = match &order.what {
+        What::Page { url, size } => {
+            let source = make("wpevideosrc").map_err(|e| e.to_string())?;
+            source.set_property("location", url);
+            source.set_property("draw-background", false);
+            let caps = caps
+                .field("format", "BGRA")
+                .field("width", number(size.0))
+                .field("height", number(size.1));
+            (source, caps)
+        }
+        What::Screen { display, pointer } => {
+            let source = make("ximagesrc").map_err(|e| e.to_string())?;
+            source.set_property("display-name", display);
+            source.set_property("show-pointer", *pointer);
+            // Pieces of the picture are asked for one by one otherwise, which takes longer than the whole.
+            source.set_property("use-damage", false);
+            (source, caps)
+        }
+    };
+    let caps = caps.build();
     let filter = caps_filter(&caps).map_err(|e| e.to_string())?;
     // What is not fetched in time is left out: the newest is what counts.
     let sink = gst_app::AppSink::builder()
@@ -113,42 +139,50 @@ fn build(pipeline: &gst::Pipeline, order: &Order) -> Result<gst_app::AppSink, St
     Ok(sink)
 }
 
-/// Makes frames of the programme's size from what the page shows, where that has changed.
+/// Makes frames of the programme's size from what is captured, where that has changed.
 struct Painter {
-    page: gst_video::VideoInfo,
+    captured: gst_video::VideoInfo,
     frame: gst_video::VideoInfo,
     converter: gst_video::VideoConverter,
+    transparent: bool,
     shown: Vec<u8>,
 }
 
 impl Painter {
-    fn new(order: &Order) -> Result<Self, String> {
+    fn new(order: &Order, captured: &gst::CapsRef) -> Result<Self, String> {
         let told = |e: gst::glib::BoolError| e.to_string();
-        let info = |format, (width, height)| gst_video::VideoInfo::builder(format, width, height);
-        let page = info(gst_video::VideoFormat::Bgra, order.page)
-            .build()
-            .map_err(told)?;
+        let captured = gst_video::VideoInfo::from_caps(captured).map_err(told)?;
+        let transparent = order.what.is_transparent();
+        let format = if transparent {
+            gst_video::VideoFormat::A420
+        } else {
+            gst_video::VideoFormat::I420
+        };
         let bt709 = gst_video::VideoColorimetry::from_str("bt709").map_err(told)?;
-        let frame = info(gst_video::VideoFormat::A420, order.frame)
+        let frame = gst_video::VideoInfo::builder(format, order.frame.0, order.frame.1)
             .colorimetry(&bt709)
             .build()
             .map_err(told)?;
-        let (x, y, width, height) = wire::fit(order.page, order.frame);
+        let size = (captured.width(), captured.height());
+        let (x, y, width, height) = wire::fit(size, order.frame);
         let number = |value: u32| i32::try_from(value).unwrap_or(i32::MAX);
         let mut config = gst_video::VideoConverterConfig::new();
         config.set_dest_x(number(x));
         config.set_dest_y(number(y));
         config.set_dest_width(Some(number(width)));
         config.set_dest_height(Some(number(height)));
-        config.set_alpha_mode(gst_video::VideoAlphaMode::Copy);
-        // Beside the page there is nothing.
-        config.set_border_argb(0);
+        if transparent {
+            config.set_alpha_mode(gst_video::VideoAlphaMode::Copy);
+            // Beside the page there is nothing.
+            config.set_border_argb(0);
+        }
         let converter =
-            gst_video::VideoConverter::new(&page, &frame, Some(config)).map_err(told)?;
+            gst_video::VideoConverter::new(&captured, &frame, Some(config)).map_err(told)?;
         Ok(Painter {
-            page,
+            captured,
             frame,
             converter,
+            transparent,
             shown: Vec::new(),
         })
     }
@@ -161,14 +195,16 @@ impl Painter {
         self.shown.clear();
         self.shown.extend_from_slice(pixels);
         let mut straight = pixels.to_vec();
-        wire::unpremultiply(&mut straight);
+        if self.transparent {
+            wire::unpremultiply(&mut straight);
+        }
         let buffer = gst::Buffer::from_mut_slice(straight);
-        let page = gst_video::VideoFrame::from_buffer_readable(buffer, &self.page)
+        let captured = gst_video::VideoFrame::from_buffer_readable(buffer, &self.captured)
             .map_err(|_| "a frame of another size")?;
         let canvas = gst::Buffer::with_size(self.frame.size()).map_err(|e| e.to_string())?;
         let mut canvas = gst_video::VideoFrame::from_buffer_writable(canvas, &self.frame)
             .map_err(|_| "no memory for its frames")?;
-        self.converter.frame(&page, &mut canvas);
+        self.converter.frame(&captured, &mut canvas);
         Ok(Some(canvas.into_buffer()))
     }
 }
