@@ -113,6 +113,9 @@ pub enum Command {
     /// Internal: the process that captures and encodes
     #[command(hide = true)]
     Engine,
+    /// Internal: a process that captures a web page or a screen
+    #[command(hide = true)]
+    Apart,
 }
 
 #[derive(Debug, clap::Args)]

@@ -31,6 +31,10 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
             crate::engine::run()?;
             ExitCode::SUCCESS
         }
+        Command::Apart => {
+            crate::engine::apart()?;
+            ExitCode::SUCCESS
+        }
         Command::Check { json } => {
             crate::config::check::check_command(cli.config.as_deref(), json)?.into()
         }

@@ -10,6 +10,7 @@ pub mod environment;
 pub mod ingest_url;
 mod inputs;
 mod key;
+mod kinds;
 mod outputs;
 mod picture;
 mod problem;
@@ -96,7 +97,13 @@ pub fn parse(text: &str, file: &str, env: &dyn Environment) -> Result<Loaded, Co
 fn read(root: &Table<'_>, base: &Path, env: &dyn Environment) -> Settings {
     let programme = programme::programme(root);
     let window = programme::window(root, &programme, env.memory_bytes());
-    let (mut sources, sounds, source_ids) = inputs::sources(root, base, env);
+    let inputs::Inputs {
+        mut sources,
+        sounds,
+        keys,
+        ids: source_ids,
+    } = inputs::sources(root, base, env);
+    let rtmp = kinds::rtmp(root, keys);
     let known = scenes::Known {
         sources: &sources,
         source_ids: &source_ids,
@@ -123,6 +130,7 @@ fn read(root: &Table<'_>, base: &Path, env: &dyn Environment) -> Settings {
         programme,
         window,
         sources,
+        rtmp,
         scenes,
         titles: Vec::new(),
         overlays,

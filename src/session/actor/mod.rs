@@ -24,6 +24,7 @@ use super::air::Air;
 use super::clock::{self, Clock};
 use super::control::{Control, RunId};
 use super::event::Totals;
+use super::intake;
 use super::journal::Journal;
 use super::keys::{Keyring, Memory, Secrets};
 use super::overload::Overload;
@@ -66,6 +67,10 @@ pub async fn start(settings: Settings, memory: Option<Memory>) -> io::Result<Ses
         }
     };
     let keyring = Keyring::new(store.clone(), vault);
+    if let Some(rtmp) = &settings.rtmp {
+        let ids: Vec<String> = settings.sources.iter().map(|s| s.id.clone()).collect();
+        intake::start(rtmp, &ids, keyring.clone(), engine.inlet());
+    }
     let found = match &store {
         Some(store) => Found::look(&keyring, store, &settings).await,
         None => Ok(None),
