@@ -44,6 +44,8 @@ const PURE: &[&str] = &[
     "bridge/report.rs",
     "bridge/codec.rs",
     "engine/mix/scene.rs",
+    "engine/titles/raster.rs",
+    "engine/titles/presence.rs",
     "uplink/flow.rs",
     "uplink/liveness.rs",
     "uplink/reader.rs",

@@ -13,6 +13,8 @@ mod mix;
 mod out;
 mod probe;
 mod stop;
+#[allow(dead_code, unused_imports, reason = "until the mix draws them")]
+mod titles;
 
 pub use error::EngineError;
 pub use probe::{Device, EngineProbe, MissingElement, probe};
