@@ -19,6 +19,7 @@ mod report;
 mod rules;
 pub mod settings;
 mod sound;
+mod titles;
 
 pub use crate::secret::{Credentials, Secret};
 pub use desk::*;
@@ -26,6 +27,7 @@ pub use environment::{Environment, Look, System};
 pub use picture::*;
 pub use problem::{ConfigErrors, Place, Problem, Severity};
 pub use settings::*;
+pub use titles::CountdownTo;
 
 use reader::Table;
 use report::Report;
@@ -98,16 +100,13 @@ fn read(root: &Table<'_>, base: &Path, env: &dyn Environment) -> Settings {
     let (mut sources, sounds, source_ids) = inputs::sources(root, base, env);
     let scenes = inputs::scenes(root, &sources, &source_ids);
     sound::settle(root, &mut sources, &sounds, &source_ids, &scenes);
+    let (titles, _title_ids) = titles::titles(root, base, env);
     let (uplinks, uplink_ids) = outputs::uplinks(root, env);
     let destinations = outputs::destinations(root, &programme, base, &uplink_ids, env);
     let recordings = outputs::recordings(root, base, env);
     let panel = programme::panel(root);
     let session = programme::session(root, &scenes, &destinations);
-    for (key, what) in [
-        ("title", "titles"),
-        ("schedule", "schedule"),
-        ("show", "schedule"),
-    ] {
+    for (key, what) in [("schedule", "schedule"), ("show", "schedule")] {
         root.not_yet(key, what, "");
     }
     root.finish();
@@ -116,7 +115,7 @@ fn read(root: &Table<'_>, base: &Path, env: &dyn Environment) -> Settings {
         window,
         sources,
         scenes,
-        titles: Vec::new(),
+        titles,
         overlays: Vec::new(),
         uplinks,
         destinations,

@@ -1,10 +1,17 @@
 //! Titles: text and images over the programme. What a title looks like is drawn in a thread of its own (`studio`) and kept as a
 //! `Raster`; what of it is to be laid over a frame, and where, is a function of time (`run`).
 
-pub mod presence;
-pub mod raster;
-pub mod run;
-pub mod studio;
+mod artwork;
+mod look;
+mod motion;
+pub mod pen;
+mod place;
+mod presence;
+mod raster;
+mod run;
+mod studio;
+mod ticker;
+mod words;
 
 pub use raster::{Raster, Rect};
 pub use run::TitleRun;
