@@ -11,6 +11,8 @@ mod outputs;
 mod safety;
 #[path = "check/session.rs"]
 mod session;
+#[path = "check/titles.rs"]
+mod titles;
 
 use machine::Machine;
 use regia::config::{Loaded, Problem, Secret, SourceKind, StreamKey, parse};

@@ -350,3 +350,92 @@ fn blend(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::golden_tests::fonts;
+    use super::*;
+    use proptest::prelude::*;
+
+    const STYLE: Style<'_> = Style {
+        family: "Open Sans",
+        weight: 600,
+        size: 36.0,
+    };
+
+    fn seen(pen: &mut Pen, block: &Block) -> usize {
+        let mut pixmap = Pixmap::new(
+            block.width.ceil().max(1.0) as u32,
+            block.height.ceil().max(1.0) as u32,
+        )
+        .unwrap();
+        pen.draw(&mut pixmap, block, (0.0, 0.0), Colour::WHITE);
+        pixmap.pixels().iter().filter(|p| p.alpha() > 100).count()
+    }
+
+    #[test]
+    fn a_font_that_is_missing_is_stood_in_for() {
+        let pen = fonts();
+        assert_eq!(pen.family_for("open sans"), "Open Sans");
+        assert_eq!(pen.family_for("Comic Sans MS"), "Open Sans");
+        let none = Pen::with_fonts_of(&[]);
+        assert!(none.has_no_fonts());
+        assert_eq!(none.family_for("Open Sans"), "Open Sans");
+    }
+
+    #[test]
+    fn a_line_shrinks_and_then_ends_in_an_ellipsis() {
+        let mut pen = fonts();
+        let whole = pen.line("Anna Rossi", STYLE, 1_000.0);
+        assert!(whole.size == 36.0 && !whole.is_cut);
+        let tight = pen.line("Anna Rossi", STYLE, whole.width * 0.8);
+        assert!(tight.size < 30.0 && !tight.is_cut, "{}", tight.size);
+        assert!(tight.width <= whole.width * 0.8);
+        let cut = pen.line("Anna Rossi", STYLE, whole.width * 0.4);
+        assert!(cut.is_cut && cut.width <= whole.width * 0.4);
+        assert!(cut.size >= 36.0 * SMALLEST * 0.99);
+    }
+
+    #[test]
+    fn chinese_is_there_in_every_weight() {
+        let mut pen = fonts();
+        for weight in [400, 600, 700] {
+            let mut inked = |text| {
+                let block = pen.line(text, Style { weight, ..STYLE }, 1_000.0);
+                seen(&mut pen, &block)
+            };
+            // A box in place of a missing character would be the same for both.
+            let (one, many) = (inked("一"), inked("龍"));
+            assert!(many > one * 2, "{weight}: {one} {many}");
+        }
+    }
+
+    #[test]
+    fn without_a_font_nothing_is_drawn_and_nothing_breaks() {
+        let mut pen = Pen::with_fonts_of(&[]);
+        let block = pen.line("Anna", STYLE, 100.0);
+        assert_eq!(seen(&mut pen, &block), 0);
+    }
+
+    #[test]
+    fn figures_are_of_one_width() {
+        let mut pen = fonts();
+        let mut width = |text| pen.line(text, STYLE, 1_000.0).width;
+        assert_eq!(width("11:11:11"), width("08:48:08"));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        /// Whatever is written fits, and nothing panics.
+        #[test]
+        fn any_text_fits(text in "\\PC{0,80}", widest in 60f32..400.0, highest in 50f32..300.0) {
+            let mut pen = fonts();
+            let line = pen.line(&text, STYLE, widest);
+            prop_assert!(line.width <= widest.max(30.0), "{} of {widest}", line.width);
+            let block = pen.paragraphs(&text, STYLE, (widest, highest), Flush::Start);
+            prop_assert!(block.height <= highest && block.width <= widest + 1.0);
+            seen(&mut pen, &block);
+        }
+    }
+}

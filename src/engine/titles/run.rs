@@ -119,7 +119,7 @@ impl TitleRun {
             return;
         }
         self.went = false;
-        self.receive();
+        self.receive(at);
         // What a clock has to say is known only in the frame.
         match &self.current {
             Some(version) if self.is_newest(version) && version.text.face.is_none() => {
@@ -146,7 +146,8 @@ impl TitleRun {
     }
 
     /// New text. What was there stays until the new is drawn, and is replaced in one frame.
-    pub fn set_lines(&mut self, lines: Vec<String>) {
+    pub fn set_lines(&mut self, at: MediaTime, lines: Vec<String>) {
+        self.receive(at);
         if self.title.lines != lines {
             self.title.lines = lines;
             self.says = Says::of(&self.title);
@@ -158,7 +159,7 @@ impl TitleRun {
     /// What of it is in the frame at `at`, lowest first; `wall` is the time that clocks show. Empty: nothing. Parts may lie
     /// outside the canvas.
     pub fn draw(&mut self, at: MediaTime, wall: Timestamp) -> Vec<Drawing> {
-        self.receive();
+        self.receive(at);
         if !self.is_awaited && !self.presence.is_on() && self.presence.is_settled(at) {
             return Vec::new();
         }
@@ -193,7 +194,6 @@ impl TitleRun {
     /// What an operator should know of what was drawn since the last call: a font that is not there, an image that can't be
     /// read. Each is told once.
     pub fn take_notices(&mut self) -> Vec<String> {
-        self.receive();
         std::mem::take(&mut self.notices)
     }
 
@@ -225,7 +225,7 @@ impl TitleRun {
     }
 
     /// Fetches what was drawn.
-    fn receive(&mut self) {
+    fn receive(&mut self, at: MediaTime) {
         while let Ok(done) = self.drawn.try_recv() {
             let text = Text {
                 edition: done.edition,
@@ -249,7 +249,7 @@ impl TitleRun {
                 edition: self.edition,
                 face: None,
             };
-            self.take_up(self.began, &wanted);
+            self.take_up(at, &wanted);
             self.order_text();
         }
     }
