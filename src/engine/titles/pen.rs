@@ -3,8 +3,8 @@
 
 use crate::config::Colour;
 use cosmic_text::{
-    Align, Attrs, Buffer, CacheKeyFlags, Family, FontSystem, LayoutRun, Metrics, Shaping,
-    SwashCache, SwashContent, Weight, Wrap, fontdb,
+    Align, Attrs, Buffer, CacheKeyFlags, Family, FontSystem, LayoutGlyph, LayoutRun, Metrics,
+    Shaping, SwashCache, SwashContent, Weight, Wrap, fontdb,
 };
 use std::path::Path;
 use tiny_skia::{Pixmap, PremultipliedColorU8};
@@ -18,6 +18,9 @@ const LINE_HEIGHT: f32 = 1.25;
 const SMALLEST: f32 = 0.62;
 /// Smaller steps are not seen, and each is shaped anew.
 const STEP: f32 = 0.94;
+/// A glyph lighter than asked for by more than this is drawn twice, this much of its size apart.
+const LIGHTER: u16 = 150;
+const EMBOLDENED: f32 = 0.025;
 /// Glyphs kept drawn. Beyond (a hall of Chinese questions), they are drawn anew.
 const MOST_GLYPHS: usize = 4_000;
 
@@ -279,27 +282,47 @@ impl Pen {
             if glyph.x + glyph.w.max(0.0) < left || glyph.x > right {
                 continue;
             }
-            let physical = glyph.physical((x, y + run.line_y), 1.0);
-            let image = self.glyphs.get_image(&mut self.fonts, physical.cache_key);
-            let Some(image) = image else { continue };
-            let place = image.placement;
-            let corner = (physical.x + place.left, physical.y - place.top);
-            let size = (place.width as usize, place.height as usize);
-            match image.content {
-                SwashContent::Mask => blend(pixmap, corner, size, |at| {
-                    let seen = u16::from(*image.data.get(at)?) * u16::from(colour.alpha);
-                    Some(premultiplied(
-                        [colour.red, colour.green, colour.blue],
-                        ((seen + 127) / 255) as u8,
-                    ))
-                }),
-                SwashContent::Color => blend(pixmap, corner, size, |at| {
-                    let [r, g, b, a] = *image.data.get(at * 4..at * 4 + 4)?.first_chunk::<4>()?;
-                    Some(premultiplied([r, g, b], a))
-                }),
-                // Never asked for.
-                SwashContent::SubpixelMask => {}
+            self.draw_glyph(pixmap, glyph, (x, y + run.line_y), colour);
+            if self.is_too_light(glyph) {
+                let beside = x + glyph.font_size * EMBOLDENED;
+                self.draw_glyph(pixmap, glyph, (beside, y + run.line_y), colour);
             }
+        }
+    }
+
+    /// The font that stands in has no face as bold as was asked for (most Chinese ones have one).
+    fn is_too_light(&self, glyph: &LayoutGlyph) -> bool {
+        let face = self.fonts.db().face(glyph.font_id);
+        face.is_some_and(|face| face.weight.0 + LIGHTER < glyph.font_weight.0)
+    }
+
+    fn draw_glyph(
+        &mut self,
+        pixmap: &mut Pixmap,
+        glyph: &LayoutGlyph,
+        place: (f32, f32),
+        colour: Colour,
+    ) {
+        let physical = glyph.physical(place, 1.0);
+        let image = self.glyphs.get_image(&mut self.fonts, physical.cache_key);
+        let Some(image) = image else { return };
+        let place = image.placement;
+        let corner = (physical.x + place.left, physical.y - place.top);
+        let size = (place.width as usize, place.height as usize);
+        match image.content {
+            SwashContent::Mask => blend(pixmap, corner, size, |at| {
+                let seen = u16::from(*image.data.get(at)?) * u16::from(colour.alpha);
+                Some(premultiplied(
+                    [colour.red, colour.green, colour.blue],
+                    ((seen + 127) / 255) as u8,
+                ))
+            }),
+            SwashContent::Color => blend(pixmap, corner, size, |at| {
+                let [r, g, b, a] = *image.data.get(at * 4..at * 4 + 4)?.first_chunk::<4>()?;
+                Some(premultiplied([r, g, b], a))
+            }),
+            // Never asked for.
+            SwashContent::SubpixelMask => {}
         }
     }
 }
