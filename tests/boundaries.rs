@@ -47,6 +47,8 @@ const PURE: &[&str] = &[
     "engine/mix/plan.rs",
     "engine/mix/switcher.rs",
     "engine/mix/video.rs",
+    "engine/titles/raster.rs",
+    "engine/titles/presence.rs",
     "uplink/flow.rs",
     "uplink/liveness.rs",
     "uplink/reader.rs",

@@ -21,6 +21,7 @@ mod rules;
 mod scenes;
 pub mod settings;
 mod sound;
+mod titles;
 
 pub use crate::secret::{Credentials, Secret};
 pub use desk::*;
@@ -28,6 +29,7 @@ pub use environment::{Environment, Look, System};
 pub use picture::*;
 pub use problem::{ConfigErrors, Place as TextPlace, Problem, Severity};
 pub use settings::*;
+pub use titles::CountdownTo;
 
 use reader::Table;
 use report::Report;
@@ -104,10 +106,11 @@ fn read(root: &Table<'_>, base: &Path, env: &dyn Environment) -> Settings {
         ids: source_ids,
     } = inputs::sources(root, base, env);
     let rtmp = kinds::rtmp(root, keys);
+    let (titles, title_ids) = titles::titles(root, base, env);
     let known = scenes::Known {
         sources: &sources,
         source_ids: &source_ids,
-        title_ids: &[],
+        title_ids: &title_ids,
     };
     let scenes = scenes::scenes(root, &known, base, env);
     let overlays = scenes::overlays(root, &known, base, env);
@@ -118,11 +121,7 @@ fn read(root: &Table<'_>, base: &Path, env: &dyn Environment) -> Settings {
     let recordings = outputs::recordings(root, base, env);
     let panel = programme::panel(root, base, env);
     let session = programme::session(root, &scenes, &destinations);
-    for (key, what) in [
-        ("title", "titles"),
-        ("schedule", "schedule"),
-        ("show", "schedule"),
-    ] {
+    for (key, what) in [("schedule", "schedule"), ("show", "schedule")] {
         root.not_yet(key, what, "");
     }
     root.finish();
@@ -132,7 +131,7 @@ fn read(root: &Table<'_>, base: &Path, env: &dyn Environment) -> Settings {
         sources,
         rtmp,
         scenes,
-        titles: Vec::new(),
+        titles,
         overlays,
         uplinks,
         destinations,
