@@ -95,6 +95,8 @@ export function city(zone: string): string {
 
 /** Ids are what people chose: "fibre" is shown as Fibre. */
 export function title(id: string): string {
+  // Abbreviations that people say letter by letter.
+  if (/^(lte|4g|5g|wan|lan|wifi|hdmi|sdi|usb|pip|ndi|srt)$/i.test(id)) return id.toLowerCase() === 'wifi' ? 'Wi-Fi' : id.toUpperCase();
   return id.charAt(0).toUpperCase() + id.slice(1);
 }
 

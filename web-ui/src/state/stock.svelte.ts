@@ -1,6 +1,7 @@
 // What is configured: scenes, sources, titles, overlays, destinations; and what this Regia can do at all.
 
 import type { SceneInfo } from '../model/types';
+import { title } from '../model/format';
 import { ifThere } from './api';
 
 export interface Table {
@@ -36,7 +37,7 @@ class Stock {
 
   sceneName(id: string | null | undefined): string {
     if (!id) return '–';
-    return this.scenes?.find((scene) => scene.id === id)?.name ?? id.charAt(0).toUpperCase() + id.slice(1);
+    return this.scenes?.find((scene) => scene.id === id)?.name ?? title(id);
   }
 }
 
