@@ -6,6 +6,8 @@ mod demo;
 mod doctor;
 mod key;
 mod live;
+mod panel;
+mod passwd;
 mod preflight;
 mod report;
 mod run;
@@ -40,6 +42,7 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Preflight(args) => block_on(preflight::preflight(&state, args))?.into(),
         Command::Live { command } => block_on(live::live(state, command))?.into(),
         Command::Key { command } => block_on(key::key(&state, command))?.into(),
+        Command::Passwd(args) => block_on(passwd::passwd(&state, args))?.into(),
     })
 }
 

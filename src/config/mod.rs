@@ -101,7 +101,7 @@ fn read(root: &Table<'_>, base: &Path, env: &dyn Environment) -> Settings {
     let (uplinks, uplink_ids) = outputs::uplinks(root, env);
     let destinations = outputs::destinations(root, &programme, base, &uplink_ids, env);
     let recordings = outputs::recordings(root, base, env);
-    let panel = programme::panel(root);
+    let panel = programme::panel(root, base, env);
     let session = programme::session(root, &scenes, &destinations);
     for (key, what) in [
         ("title", "titles"),

@@ -1,12 +1,12 @@
 //! `resume = "live"`: after an outage the newest keyframe, not what was missed.
 
-use crate::rig::{PATIENCE, Plan, alone, seconds};
+use crate::rig::{PATIENCE, Plan, beside_others, seconds};
 use regia_testkit::media::Track;
 use std::time::Duration;
 
 #[test]
 fn resume_live_starts_at_the_newest_keyframe_after_an_outage() {
-    let _alone = alone();
+    let _turn = beside_others();
     let plan = Plan::new();
     let mut nginx = plan.nginx("ingest").start();
     let server = nginx.rtmp_url();
@@ -21,7 +21,7 @@ fn resume_live_starts_at_the_newest_keyframe_after_an_outage() {
     watch.wait_keyframe(PATIENCE).expect("publishing again");
     let status = on_air
         .regia
-        .wait_status("live at once", Duration::from_secs(3), |status| {
+        .wait_status("live at once", PATIENCE, |status| {
             crate::rig::destination(status, "main")
                 .is_some_and(|to| to["state"] == "on_air" && seconds(to, "hold_used_s") < 1.0)
         });
