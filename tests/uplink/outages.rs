@@ -1,7 +1,7 @@
 //! Faults 5 to 7: the only way is lost for longer than the hold, or it is narrow, or bad. What must be given up is given up
 //! whole and counted; what need not be is kept.
 
-use crate::rig::{OnAir, PATIENCE, Plan, beside_others, destination, seconds, url};
+use crate::rig::{OnAir, PATIENCE, Plan, beside_others, destination, gap_s, seconds, url};
 use regia_testkit::lab::{Lab, Side};
 use regia_testkit::media::{self, Recording, Track};
 use regia_testkit::proxy::{Proxy, Stalls, Way};
@@ -90,7 +90,7 @@ fn fault_5_outage_longer_than_the_hold() {
     let memory = on_air.director_memory();
     let grown = memory.rss_peak.saturating_sub(memory_before);
     let (truth, copy, _) = on_air.truth(&mut [&mut nginx]);
-    let missing_s = truth.video.lost().len() as f64 / 30.0;
+    let missing_s = gap_s(&copy, Track::Video, &truth.video.lost());
     let reported_s = seconds(&after, "shed_s");
     let reported_units = after["shed_units"].as_u64().unwrap_or_default();
     println!(
