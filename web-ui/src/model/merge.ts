@@ -1,6 +1,6 @@
 // What an event does to what is known. Pure.
 
-import type { Entry, Message, Status } from './types';
+import type { Entry, Status } from './types';
 
 export const LOG_KEPT = 300;
 
@@ -16,17 +16,12 @@ export function isUrgent(before: Status | null, now: Status): boolean {
   return shape(before) !== shape(now);
 }
 
-const same = (a: Entry, b: Entry) => a.at_ms === b.at_ms && a.event === b.event && a.text === b.text;
+/** The journal gives an entry without the sentence that the events give it with. */
+const same = (a: Entry, b: Entry) => a.at_ms === b.at_ms && a.event === b.event && a.destination === b.destination && a.elapsed_s === b.elapsed_s;
 
 /** The log, oldest first, without what came twice. */
 export function joined(log: Entry[], more: Entry[]): Entry[] {
   const fresh = more.filter((entry) => !log.some((known) => same(known, entry)));
   const all = fresh.length === 0 ? log : [...log, ...fresh].sort((a, b) => a.at_ms - b.at_ms);
   return all.slice(-LOG_KEPT);
-}
-
-/** Numbers count up by one; after a snapshot from there. */
-export function isGap(last: number | null, message: Message): boolean {
-  if (last === null || message.kind === 'snapshot' || message.seq === undefined) return false;
-  return message.seq > last + 1;
 }

@@ -25,17 +25,19 @@ function ofDestination(it: Destination): string | null {
 
 export function troubles(status: Status | null): Trouble[] {
   if (!status) return [];
-  const all: Trouble[] = status.alarms.map((alarm) => ({ id: `alarm/${alarm}`, text: tt(`alarm.${alarm}`) }));
-  for (const source of status.sources) {
-    if (source.state !== 'lost') continue;
-    const detail = source.detail ? ` (${source.detail})` : '';
-    all.push({ id: `source/${source.id}`, text: t('trouble.source', { source: title(source.id), detail }) });
-  }
+  // What the audience feels soonest comes first.
+  const all: Trouble[] = [];
   if (isUnderWay(status.state)) {
     for (const destination of status.destinations) {
       const text = ofDestination(destination);
       if (text) all.push({ id: `destination/${destination.id}/${destination.state}`, text });
     }
+  }
+  for (const alarm of status.alarms) all.push({ id: `alarm/${alarm}`, text: tt(`alarm.${alarm}`) });
+  for (const source of status.sources) {
+    if (source.state !== 'lost') continue;
+    const detail = source.detail ? ` (${source.detail})` : '';
+    all.push({ id: `source/${source.id}`, text: t('trouble.source', { source: title(source.id), detail }) });
   }
   for (const notice of status.notices) all.push({ id: `notice/${notice}`, text: notice });
   return all;

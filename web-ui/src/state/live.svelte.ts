@@ -1,10 +1,10 @@
 // What the box says of itself, from one WebSocket: a snapshot, then numbered changes. All screens read it here.
 
 import { SILENCE_MS, GIVE_UP_MS, backoff, freshness, type Freshness } from '../model/link';
-import { isGap, isUrgent, joined } from '../model/merge';
+import { isUrgent, joined } from '../model/merge';
 import type { Desk, Entry, Levels, Message, Status } from '../model/types';
 import { isUnderWay } from '../model/words';
-import { get, socketUrl } from './api';
+import { socketUrl } from './api';
 
 /** Text changes at most four times a second. */
 const TEXT_MS = 250;
@@ -178,11 +178,10 @@ class Live {
     const wasLost = this.heardAt !== null && now - this.heardAt > SILENCE_MS;
     this.heardAt = now;
     this.tries = 0;
-    if (isGap(this.seq, message)) void this.fillLog();
     if (message.seq !== undefined) this.seq = message.seq;
     switch (message.kind) {
       case 'snapshot':
-        this.log = joined(message.log.length ? [] : this.log, message.log);
+        this.log = joined([], message.log);
         this.showLevels(message.levels ?? message.status.levels);
         if (message.desk) this.desk = message.desk;
         this.show(message.status, true);
@@ -236,14 +235,6 @@ class Live {
 
   private spread(levels: Levels | null) {
     for (const listener of this.listeners) listener(levels);
-  }
-
-  private async fillLog() {
-    try {
-      this.log = joined(this.log, await get<Entry[]>('/log'));
-    } catch {
-      // The log screen will ask again.
-    }
   }
 
   /** Once a second, how each uplink does; where nothing is heard the graph has a gap. */

@@ -21,7 +21,7 @@ class Session {
   isAdmin = $derived(this.role === 'admin');
   mayOperate = $derived(RANK[this.role] >= RANK.operator);
   /** Buttons that act on the broadcast work. */
-  controls = $derived(this.mayOperate && this.desk.mine && live.fresh);
+  controls = $derived(this.mayOperate && (this.desk.mine || this.desk.holder === null) && live.fresh);
 
   async start() {
     whenUnauthorised(() => this.signedOut());
@@ -72,7 +72,7 @@ class Session {
     setCsrf(me.csrf);
     this.user = me.user;
     this.role = me.role;
-    this.zone = me.zone || Intl.DateTimeFormat().resolvedOptions().timeZone;
+    this.zone = (me.zone && me.zone !== 'Etc/Unknown' ? me.zone : '') || Intl.DateTimeFormat().resolvedOptions().timeZone;
     live.desk = me.desk;
     this.access = 'in';
     live.start(() => void this.verify());
