@@ -7,6 +7,7 @@
 use super::access::{Access, Caller, DeskView, Mark};
 use super::api::Api;
 use super::problem::{Params, Problem, Refused};
+use super::server::Place;
 use crate::session::event::Entry;
 use crate::session::{DestinationView, SessionHandle, Status, clock};
 use axum::Extension;
@@ -336,6 +337,7 @@ pub(super) fn not_a_socket(_: WebSocketUpgradeRejection) -> Refused {
 pub async fn events(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
+    place: Option<Extension<Place>>,
     Params(after): Params<After>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Refused> {
@@ -345,6 +347,7 @@ pub async fn events(
         .on_upgrade(move |socket| async move {
             // A client that has gone is no error.
             let _ = attend(socket, api, caller, after.after).await;
+            drop(place);
         }))
 }
 

@@ -301,8 +301,8 @@ fn the_log_says_who_did_it() {
     panel.regia.cli(&["live", "mark", "by the box"]);
     let log = olga.get("/api/v1/log").json();
     let who = |text: &str| {
-        let entries = log.as_array().unwrap().iter();
-        let found = entries.filter(|entry| entry["text"] == text).next_back();
+        let mut entries = log.as_array().unwrap().iter();
+        let found = entries.rfind(|entry| entry["text"] == text);
         found.unwrap_or_else(|| panic!("{text} is not in {log}"))["who"].clone()
     };
     assert_eq!(who("by olga"), json!({"operator": "olga"}));

@@ -58,10 +58,9 @@ fn an_edit_keeps_comments_and_holds_at_once() {
             inputs.is_some_and(|all| all.iter().any(|input| input["id"] == "second"))
         });
     let log = panel.admin.get("/api/v1/log").json();
-    let entries = log.as_array().unwrap().iter();
+    let mut entries = log.as_array().unwrap().iter();
     let change = entries
-        .filter(|entry| entry["event"] == "config_changed")
-        .next_back()
+        .rfind(|entry| entry["event"] == "config_changed")
         .unwrap();
     assert_eq!(change["who"], json!({"operator": "admin"}));
     assert_eq!(change["what"], "source second");
@@ -181,17 +180,12 @@ fn on_air_a_change_waits_for_the_end_and_dots_keep_a_key() {
     end(&mut panel);
     let status = panel
         .regia
-        .wait_status("the new engine", crate::PATIENCE, |status| {
-            status["engine_pid"].is_number() && status["engine_pid"] != pid
+        .wait_status("the new configuration", crate::PATIENCE, |status| {
+            status["notices"].as_array().is_some_and(Vec::is_empty)
         });
-    assert_eq!(status["notices"], json!([]));
+    // What the engine makes was not changed, so it goes on.
+    assert_eq!(status["engine_pid"], pid);
     // And the next broadcast goes.
-    panel
-        .regia
-        .wait_status("pictures", crate::PATIENCE, |status| {
-            matches!(status["state"].as_str(), Some("STANDBY" | "ENDED"))
-                && status["units"].as_u64() > Some(60)
-        });
     go_live(&mut panel);
     end(&mut panel);
     let report = ingest.report();

@@ -1,8 +1,11 @@
 //! Events: a snapshot first, numbered changes after, and a client that was away goes on where it was.
 
 use crate::client::{next_json, wait_json};
-use crate::rig::Panel;
+use crate::rig::{Panel, alone};
+use regia_testkit::usage;
 use serde_json::json;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 #[test]
@@ -102,4 +105,44 @@ fn a_change_of_the_state_word_is_told_at_once() {
     wait_json(&mut socket, "ENDED", |m| m["status"]["state"] == "ENDED");
     let report = ingest.report();
     assert_eq!(report["streams"][0]["stamps"]["lost"], 0, "{report}");
+}
+
+#[test]
+fn twenty_panels_cost_little() {
+    let _alone = alone();
+    let panel = Panel::start("");
+    let pid = panel.regia.process.pid();
+    let busy = |length: Duration| {
+        let before = usage::of(pid).cpu;
+        std::thread::sleep(length);
+        (usage::of(pid).cpu - before).as_secs_f64() / length.as_secs_f64() * 100.0
+    };
+    std::thread::sleep(Duration::from_secs(3));
+    let length = Duration::from_secs(8);
+    let without = busy(length);
+    let stop = Arc::new(AtomicBool::new(false));
+    let panels: Vec<_> = (0..20)
+        .map(|_| {
+            let (client, stop) = (panel.admin.clone(), Arc::clone(&stop));
+            std::thread::spawn(move || {
+                let mut socket = client.socket("/api/v1/events").unwrap();
+                let mut heard = 0;
+                while !stop.load(Ordering::Relaxed) {
+                    next_json(&mut socket);
+                    heard += 1;
+                }
+                heard
+            })
+        })
+        .collect();
+    std::thread::sleep(Duration::from_secs(1));
+    let with = busy(length);
+    stop.store(true, Ordering::Relaxed);
+    let heard: usize = panels.into_iter().map(|one| one.join().unwrap()).sum();
+    // Printed, not asserted tightly: this is a debug build.
+    eprintln!(
+        "20 panels: the director takes {with:.1} % of a core, {without:.1} % without; {heard} messages"
+    );
+    assert!(heard > 20 * 60, "{heard}");
+    assert!(with - without < 40.0, "{without} → {with}");
 }

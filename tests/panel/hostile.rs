@@ -224,6 +224,8 @@ fn deaf_sockets(panel: &Panel) -> Vec<tungstenite::WebSocket<TcpStream>> {
     deaf
 }
 
+type Attack = fn(&Panel);
+
 #[test]
 fn strangers_cost_a_broadcast_nothing() {
     let _alone = alone();
@@ -235,7 +237,7 @@ fn strangers_cost_a_broadcast_nothing() {
     let before = rss(pid);
     let mut most = before;
     let deaf = deaf_sockets(&panel);
-    let attacks: [(&str, fn(&Panel)); 4] = [
+    let attacks: [(&str, Attack); 4] = [
         ("wrong passwords", guesses),
         ("slow connections", slow_connections),
         ("large bodies", large_bodies),
