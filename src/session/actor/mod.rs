@@ -22,7 +22,7 @@ pub use status::{DestinationView, SourceStatus, Status};
 
 use super::air::Air;
 use super::clock::{self, Clock};
-use super::control::{Control, RunId};
+use super::control::{Control, RunId, Terms};
 use super::event::Totals;
 use super::intake;
 use super::journal::Journal;
@@ -120,16 +120,25 @@ pub async fn start(settings: Settings, memory: Option<Memory>) -> io::Result<Ses
 }
 
 fn start_engine(settings: &Settings) -> io::Result<(EngineHandle, mpsc::Receiver<EngineOutput>)> {
-    let spec = EngineSpec {
+    let (output, engine_output) = mpsc::channel(256);
+    let engine = supervisor::start(SupervisorSettings::new(spec(settings))?, output);
+    Ok((engine, engine_output))
+}
+
+fn spec(settings: &Settings) -> EngineSpec {
+    EngineSpec {
         programme: settings.programme.clone(),
         sources: settings.sources.clone(),
         scenes: settings.scenes.clone(),
         titles: settings.titles.clone(),
         overlays: settings.overlays.clone(),
-    };
-    let (output, engine_output) = mpsc::channel(256);
-    let engine = supervisor::start(SupervisorSettings::new(spec)?, output);
-    Ok((engine, engine_output))
+    }
+}
+
+/// Whether the engine's slate may be wanted: for a guard's close, or for a dump.
+fn wants_slate(settings: &Settings) -> bool {
+    let limited = |terms: &Terms| terms.limits.limit.is_some();
+    !settings.window.delay.is_zero() || terms::of(settings).iter().any(limited)
 }
 
 async fn carriers(settings: &Settings) -> io::Result<watch::Receiver<Carriers>> {
@@ -222,8 +231,7 @@ impl Actor {
     ) -> Self {
         let terms = terms::of(&settings);
         let gather = gather(settings.programme.video.tune);
-        let limited = terms.iter().any(|terms| terms.limits.limit.is_some());
-        if limited || !settings.window.delay.is_zero() {
+        if wants_slate(&settings) {
             engine.want_slate();
         }
         Actor {
