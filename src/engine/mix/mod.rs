@@ -24,7 +24,7 @@ use gstreamer as gst;
 use painter::{Image, Images, PaintError, Painter};
 use plan::Plan;
 use std::collections::BTreeMap;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError};
 use std::time::Duration;
 use switcher::{Effect, Switcher};
 use video::{Grid, Point};
@@ -52,6 +52,9 @@ pub struct Picture {
 
 /// How long the programme waits for its sources before it starts with their slates.
 const START_PATIENCE: Duration = Duration::from_secs(1);
+
+/// A point that is so late is given the frame before: composing is slower than the programme, and must catch up.
+const LATE: Duration = Duration::from_millis(250);
 
 pub struct Mix {
     pub clock: Clock,
@@ -152,11 +155,21 @@ impl Running {
             self.handle(input)?;
         }
         loop {
-            let now = self.mix.clock.now();
-            while let Some(point) = self.grid.poll(now, &self.visible) {
-                self.show(point)?;
+            // What has come goes before what is due: a mix that is late must not fall behind its sources and its operator too.
+            match self.mix.inputs.try_recv() {
+                Ok(input) => {
+                    self.handle(input)?;
+                    continue;
+                }
+                Err(TryRecvError::Empty) => {}
+                Err(TryRecvError::Disconnected) => return Ok(()),
             }
-            let wake = self.grid.poll_timeout(now).since(self.mix.clock.now());
+            let now = self.mix.clock.now();
+            if let Some(point) = self.grid.poll(now, &self.visible) {
+                self.show(point, now)?;
+                continue;
+            }
+            let wake = self.grid.poll_timeout(now).since(now);
             match self.mix.inputs.recv_timeout(wake) {
                 Ok(input) => self.handle(input)?,
                 Err(RecvTimeoutError::Timeout) => {}
@@ -184,8 +197,15 @@ impl Running {
     }
 
     /// Makes the frame of a point and hands it over.
-    fn show(&mut self, point: Point) -> Result<(), Ended> {
+    fn show(&mut self, point: Point, now: MediaTime) -> Result<(), Ended> {
         let plan = self.mix.switcher.plan(point.number);
+        if now.since(point.at) > LATE
+            && let Some(last) = self.last.clone()
+        {
+            self.mix.encoder.repeat(point.at, &last)?;
+            self.carry_out()?;
+            return self.tell();
+        }
         let now = Now {
             grid: &self.grid,
             slates: &self.mix.slates,
