@@ -20,6 +20,7 @@ mod rules;
 mod scenes;
 pub mod settings;
 mod sound;
+mod titles;
 
 pub use crate::secret::{Credentials, Secret};
 pub use desk::*;
@@ -27,6 +28,7 @@ pub use environment::{Environment, Look, System};
 pub use picture::*;
 pub use problem::{ConfigErrors, Place as TextPlace, Problem, Severity};
 pub use settings::*;
+pub use titles::CountdownTo;
 
 use reader::Table;
 use report::Report;
@@ -97,10 +99,11 @@ fn read(root: &Table<'_>, base: &Path, env: &dyn Environment) -> Settings {
     let programme = programme::programme(root);
     let window = programme::window(root, &programme, env.memory_bytes());
     let (mut sources, sounds, source_ids) = inputs::sources(root, base, env);
+    let (titles, title_ids) = titles::titles(root, base, env);
     let known = scenes::Known {
         sources: &sources,
         source_ids: &source_ids,
-        title_ids: &[],
+        title_ids: &title_ids,
     };
     let scenes = scenes::scenes(root, &known, base, env);
     let overlays = scenes::overlays(root, &known, base, env);
@@ -111,11 +114,7 @@ fn read(root: &Table<'_>, base: &Path, env: &dyn Environment) -> Settings {
     let recordings = outputs::recordings(root, base, env);
     let panel = programme::panel(root);
     let session = programme::session(root, &scenes, &destinations);
-    for (key, what) in [
-        ("title", "titles"),
-        ("schedule", "schedule"),
-        ("show", "schedule"),
-    ] {
+    for (key, what) in [("schedule", "schedule"), ("show", "schedule")] {
         root.not_yet(key, what, "");
     }
     root.finish();
@@ -124,7 +123,7 @@ fn read(root: &Table<'_>, base: &Path, env: &dyn Environment) -> Settings {
         window,
         sources,
         scenes,
-        titles: Vec::new(),
+        titles,
         overlays,
         uplinks,
         destinations,

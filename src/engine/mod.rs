@@ -13,6 +13,8 @@ mod mix;
 mod out;
 mod probe;
 mod stop;
+#[allow(dead_code, unused_imports, reason = "until the mix draws them")]
+mod titles;
 
 pub use error::EngineError;
 pub use probe::{Device, EngineProbe, MissingElement, probe};
@@ -171,6 +173,7 @@ impl Engine {
             clock: clock.clone(),
             format: format.clone(),
             slates,
+            spec: spec.clone(),
             switcher,
             inputs: mix_inputs,
             encoder: pictures_out,

@@ -70,6 +70,19 @@ impl Outline {
         })
     }
 
+    /// What lies in both.
+    pub fn meet(self, other: Outline) -> Option<Outline> {
+        let (x, y) = (self.x.max(other.x), self.y.max(other.y));
+        let width = (self.x + self.width).min(other.x + other.width) - x;
+        let height = (self.y + self.height).min(other.y + other.height) - y;
+        (width > 0 && height > 0).then_some(Outline {
+            x,
+            y,
+            width,
+            height,
+        })
+    }
+
     /// `by` pixels more on each side.
     pub fn grown(self, by: i64) -> Self {
         Outline {

@@ -6,6 +6,7 @@ pub mod geometry;
 pub mod painter;
 pub mod plan;
 pub mod switcher;
+pub mod titles;
 pub mod video;
 
 use super::clock::{Clock, to_clock_time};
@@ -15,18 +16,21 @@ use super::format::Format;
 use super::health::ProgrammeGauge;
 use super::health::alarms::Expect;
 use super::out::Out;
+use super::titles::Drawing;
 use crate::bridge::mix::MixCommand;
 use crate::bridge::protocol::EngineEvent;
-use crate::config::{Content, Layer, SourceKind};
+use crate::config::{Content, EngineSpec, Layer, SourceKind};
 use crate::media::MediaTime;
-use geometry::Size;
+use geometry::{Outline, Size};
 use gstreamer as gst;
+use jiff::Timestamp;
 use painter::{Image, Images, PaintError, Painter};
 use plan::Plan;
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError};
 use std::time::Duration;
 use switcher::{Effect, Switcher};
+use titles::Titles;
 use video::{Grid, Point};
 
 /// What the mix is told.
@@ -61,6 +65,7 @@ pub struct Mix {
     pub format: Format,
     /// Of each source.
     pub slates: Vec<gst::Buffer>,
+    pub spec: EngineSpec,
     pub switcher: Switcher,
     pub inputs: Receiver<Input>,
     pub encoder: VideoInput,
@@ -91,10 +96,14 @@ impl Mix {
         let early = self.wait_for_sources();
         let first = self.format.fps.frame_at(self.clock.now()) + 1;
         let origin = self.format.fps.frame_time(first);
-        let painter = match Painter::new(&self.format.layout()) {
-            Ok(painter) => painter,
-            Err(error) => {
-                let text = error.to_string();
+        let texts = self.switcher.titles();
+        let titles = Titles::new(&self.spec, texts, &self.format, origin);
+        let titles = titles.map_err(|error| format!("titles can't be drawn: {error}"));
+        let painter = Painter::new(&self.format.layout()).map_err(|error| error.to_string());
+        let (painter, titles) = match painter.and_then(|painter| Ok((painter, titles?))) {
+            Ok(made) => made,
+            Err(text) => {
+                // Whoever listens to it starts the engine anew.
                 let _ = self.out.send(Out::Event(EngineEvent::Fatal { text }));
                 return;
             }
@@ -105,6 +114,7 @@ impl Mix {
             visible: self.switcher.seen(),
             ids: ids.map(|(n, source)| (source.id.clone(), n)).collect(),
             painter,
+            titles,
             last: None,
             failing: false,
             mix: self,
@@ -142,6 +152,7 @@ struct Running {
     visible: Vec<usize>,
     ids: BTreeMap<String, usize>,
     painter: Painter,
+    titles: Titles,
     last: Option<gst::Buffer>,
     /// Frames can't be composed; told once.
     failing: bool,
@@ -150,6 +161,9 @@ struct Running {
 impl Running {
     fn run(&mut self, origin: MediaTime, early: Vec<Input>) -> Result<(), Ended> {
         self.mix.sound.send(Sound::Begin { origin })?;
+        for overlay in self.mix.switcher.overlays_on() {
+            self.titles.switch(&overlay, true, origin);
+        }
         self.tell()?;
         for input in early {
             self.handle(input)?;
@@ -206,10 +220,18 @@ impl Running {
             self.carry_out()?;
             return self.tell();
         }
+        let wall = self.mix.clock.wall_us(point.at);
+        let wall = Timestamp::from_microsecond(i64::try_from(wall).unwrap_or(0));
+        let wall = wall.unwrap_or(Timestamp::UNIX_EPOCH);
+        for overlay in self.titles.draw(&plan, point.at, wall) {
+            self.mix.switcher.handle_gone(&overlay, point.number + 1);
+        }
         let now = Now {
             grid: &self.grid,
             slates: &self.mix.slates,
             ids: &self.ids,
+            titles: &self.titles,
+            format: &self.mix.format,
             size: self.size(),
         };
         let painted = self.painter.paint(&plan, &now);
@@ -275,7 +297,9 @@ impl Running {
                 }
                 Effect::ResetLoudness => self.mix.sound.send(Sound::ResetLoudness)?,
                 Effect::Start { source, at } => self.grid.start_clip(source, at),
-                Effect::Ready { .. } | Effect::Title { .. } | Effect::Look { .. } => {}
+                Effect::Title { id, lines } => self.titles.set(&id, &lines),
+                Effect::Switch { overlay, on, at } => self.titles.switch(&overlay, on, at),
+                Effect::Ready { .. } | Effect::Look { .. } => {}
             }
         }
         Ok(())
@@ -301,6 +325,8 @@ struct Now<'a> {
     grid: &'a Grid<gst::Buffer>,
     slates: &'a [gst::Buffer],
     ids: &'a BTreeMap<String, usize>,
+    titles: &'a Titles,
+    format: &'a Format,
     size: Size,
 }
 
@@ -332,6 +358,11 @@ impl Images for Now<'_> {
             size: self.size,
             alpha: frame.size() >= width * height * 5 / 2,
         })
+    }
+
+    fn drawings(&self, layer: &Layer, overlay: Option<&str>) -> (&[Drawing], Outline) {
+        let drawn = self.titles.drawn(layer, overlay);
+        (drawn, titles::outline(self.format, layer))
     }
 }
 
