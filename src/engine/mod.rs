@@ -25,7 +25,7 @@ use crate::bridge::protocol::{Down, EngineEvent};
 use crate::config::{EngineSpec, Source};
 use crate::media::{AudioConfig, VideoConfig};
 use bytes::Bytes;
-use capture::{Capture, Feed};
+use capture::{Capture, Cue, Feed};
 use clock::Clock;
 use desk::console::Channel;
 use desk::{Desk, Sound};
@@ -33,7 +33,7 @@ use encode::Encoder;
 use format::Format;
 use gstreamer as gst;
 use health::{Gauge, ProgrammeGauge, Reporter};
-use mix::switcher::Switcher;
+use mix::switcher::{Switcher, clip_source};
 use mix::{Input, Mix};
 use out::{Out, WriteError, Writer};
 use std::cell::Cell;
@@ -168,6 +168,9 @@ impl Engine {
             gauge: gauge.clone(),
         };
         spawn("desk", move || desk.run())?;
+        let clips = spec.scenes.iter();
+        let clips = clips.filter_map(|scene| clip_source(scene, &spec.sources));
+        let cues: BTreeMap<usize, Cue> = clips.map(|clip| (clip, Cue::default())).collect();
         let (inputs, mix_inputs) = mpsc::sync_channel(INPUT_QUEUE);
         let mix = Mix {
             clock: clock.clone(),
@@ -175,6 +178,7 @@ impl Engine {
             slates,
             spec: spec.clone(),
             switcher,
+            cues: cues.clone(),
             inputs: mix_inputs,
             encoder: pictures_out,
             sound: sounds.clone(),
@@ -194,7 +198,9 @@ impl Engine {
                     sounds: sounds.clone(),
                     picture: !settings.kind.is_only_sound(),
                     sound: true,
+                    round: None,
                 },
+                cue: cues.get(&index).cloned(),
                 source: settings.clone(),
                 format: format.clone(),
                 clock: clock.clone(),

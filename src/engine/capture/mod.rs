@@ -3,6 +3,7 @@
 //! again for as long as it fails.
 
 mod alsa;
+mod cue;
 mod decode;
 mod file;
 mod glyphs;
@@ -13,6 +14,8 @@ mod rtsp;
 mod test;
 mod tone;
 mod v4l2;
+
+pub use cue::Cue;
 
 use super::clock::Clock;
 use super::desk::Sound;
@@ -44,6 +47,8 @@ pub struct Feed {
     pub picture: bool,
     pub sound: bool,
     pub gauge: Gauge,
+    /// Of a clip: which time it is that it plays. Its pictures come with their times since its start.
+    pub round: Option<u32>,
 }
 
 /// The mix takes no more: the engine is ending.
@@ -53,9 +58,14 @@ pub struct Closed;
 impl Feed {
     fn video(&self, at: MediaTime, frame: gst::Buffer) -> Result<(), Closed> {
         self.gauge.picture(at, &frame);
-        let source = self.source;
+        let picture = Picture {
+            source: self.source,
+            at,
+            frame,
+            round: self.round,
+        };
         self.pictures
-            .send(Input::Picture(Picture { source, at, frame }))
+            .send(Input::Picture(picture))
             .map_err(|_| Closed)
     }
 
@@ -82,6 +92,8 @@ pub struct Capture {
     pub out: SyncSender<Out>,
     /// This try at the source has given something.
     pub live: Cell<bool>,
+    /// Of a file that is played from a take on.
+    pub cue: Option<Cue>,
 }
 
 /// How one try at a source ended.

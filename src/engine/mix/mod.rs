@@ -9,6 +9,7 @@ pub mod switcher;
 pub mod titles;
 pub mod video;
 
+use super::capture::Cue;
 use super::clock::{Clock, to_clock_time};
 use super::desk::Sound;
 use super::encode::VideoInput;
@@ -37,6 +38,11 @@ use video::{Grid, Point};
 #[derive(Debug)]
 pub enum Input {
     Picture(Picture),
+    /// How long a clip is, as far as its file tells.
+    Length {
+        source: usize,
+        length: Option<Duration>,
+    },
     /// Answered by `EngineEvent::MixDone`.
     Command {
         request: u64,
@@ -52,6 +58,8 @@ pub struct Picture {
     pub at: MediaTime,
     /// I420, or A420 of a source that is transparent in parts.
     pub frame: gst::Buffer,
+    /// Of a clip: which time it is that it plays, and `at` counts from its start.
+    pub round: Option<u32>,
 }
 
 /// How long the programme waits for its sources before it starts with their slates.
@@ -67,6 +75,8 @@ pub struct Mix {
     pub slates: Vec<gst::Buffer>,
     pub spec: EngineSpec,
     pub switcher: Switcher,
+    /// Of the sources that are clips.
+    pub cues: BTreeMap<usize, Cue>,
     pub inputs: Receiver<Input>,
     pub encoder: VideoInput,
     /// The desk, which begins with the first picture.
@@ -194,8 +204,20 @@ impl Running {
 
     fn handle(&mut self, input: Input) -> Result<(), Ended> {
         match input {
-            Input::Picture(Picture { source, at, frame }) => {
-                self.grid.handle_frame(source, at, frame);
+            Input::Picture(Picture {
+                source,
+                at,
+                frame,
+                round,
+            }) => {
+                match round {
+                    Some(round) => self.grid.handle_clip(source, round, at, frame),
+                    None => self.grid.handle_frame(source, at, frame),
+                }
+                Ok(())
+            }
+            Input::Length { source, length } => {
+                self.mix.switcher.handle_length(source, length);
                 Ok(())
             }
             Input::Command { request, command } => {
@@ -296,10 +318,20 @@ impl Running {
                     self.mix.sound.send(Sound::Audio { source, audio })?;
                 }
                 Effect::ResetLoudness => self.mix.sound.send(Sound::ResetLoudness)?,
-                Effect::Start { source, at } => self.grid.start_clip(source, at),
+                Effect::Start { source, at } => {
+                    self.grid.start_clip(source, at);
+                    if let Some(cue) = self.mix.cues.get(&source) {
+                        cue.start(at);
+                    }
+                }
+                Effect::Ready { source } => {
+                    if let Some(cue) = self.mix.cues.get(&source) {
+                        self.grid.ready_clip(source, cue.ready());
+                    }
+                }
                 Effect::Title { id, lines } => self.titles.set(&id, &lines),
                 Effect::Switch { overlay, on, at } => self.titles.switch(&overlay, on, at),
-                Effect::Ready { .. } | Effect::Look { .. } => {}
+                Effect::Look { .. } => {}
             }
         }
         Ok(())

@@ -317,7 +317,7 @@ impl Switcher {
         }
     }
 
-    /// A clip's first frame is decoded, and its length known or not.
+    /// How long a clip is: as its file tells when it is opened, and exactly when its end is decoded.
     pub fn handle_length(&mut self, source: usize, length: Option<Duration>) {
         match length {
             Some(length) => self.lengths.insert(source, length),
@@ -332,14 +332,6 @@ impl Switcher {
         if let Some(key) = self.keys.iter_mut().find(is) {
             key.switch(false, next, fps);
             self.changed = true;
-        }
-    }
-
-    /// A clip has given its last frame, which is shown before `next`.
-    pub fn handle_end(&mut self, source: usize, next: i64) {
-        let plays = |clip: &Clip| clip.source == source && clip.scene == self.programme;
-        if self.clip.as_ref().is_some_and(plays) {
-            self.go_on(next);
         }
     }
 
