@@ -9,7 +9,7 @@ mod file;
 mod glyphs;
 mod graph;
 mod image;
-mod picture;
+pub mod picture;
 mod rtsp;
 mod test;
 mod tone;

@@ -41,8 +41,8 @@ pub struct Tile {
     pub outline: Outline,
 }
 
-/// As `Rect`, but it may begin outside of the frame.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// As `Rect`, but it may begin outside of the frame, and be empty.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Outline {
     pub x: i64,
     pub y: i64,

@@ -3,6 +3,9 @@
 //! what the frame is made of, and the `painter` makes it. The sound is mixed beside it, in `desk`, and follows what is told here.
 
 pub mod geometry;
+mod jpeg;
+pub mod look;
+mod multiview;
 pub mod painter;
 pub mod plan;
 pub mod switcher;
@@ -25,8 +28,9 @@ use crate::media::MediaTime;
 use geometry::{Outline, Size};
 use gstreamer as gst;
 use jiff::Timestamp;
+use look::Snapshot;
 use painter::{Image, Images, PaintError, Painter};
-use plan::Plan;
+use plan::{Layers, Plan};
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError};
 use std::time::Duration;
@@ -83,6 +87,8 @@ pub struct Mix {
     pub sound: SyncSender<Sound>,
     pub gauge: ProgrammeGauge,
     pub out: SyncSender<Out>,
+    /// What is drawn for people.
+    pub looks: SyncSender<Snapshot>,
 }
 
 /// Whoever the mix speaks to is gone: the engine is ending.
@@ -127,6 +133,7 @@ impl Mix {
             titles,
             last: None,
             failing: false,
+            look: None,
             mix: self,
         };
         // Whoever ends it is ending the engine.
@@ -166,6 +173,14 @@ struct Running {
     last: Option<gst::Buffer>,
     /// Frames can't be composed; told once.
     failing: bool,
+    /// What somebody looks at.
+    look: Option<Look>,
+}
+
+struct Look {
+    every: Duration,
+    next: MediaTime,
+    multiview: bool,
 }
 
 impl Running {
@@ -262,10 +277,60 @@ impl Running {
         if let Some(frame) = frame {
             self.mix.gauge.picture(point.at, &frame, expect);
             self.mix.encoder.push(point.at, &frame)?;
-            self.last = Some(frame);
+            self.last = Some(frame.clone());
+            self.look_at(point, wall, frame);
         }
         self.carry_out()?;
         self.tell()
+    }
+
+    /// Hands over what there is, when it is time for whoever looks.
+    fn look_at(&mut self, point: Point, wall: Timestamp, programme: gst::Buffer) {
+        let Some(look) = self.look.as_mut().filter(|look| point.at >= look.next) else {
+            return;
+        };
+        look.next = point.at + look.every;
+        let multiview = look.multiview;
+        let switcher = &self.mix.switcher;
+        let preview = switcher.preview().map(|(scene, layers)| {
+            let plan = Plan::of(layers);
+            self.titles.draw(&plan, point.at, wall);
+            let of_titles = layers
+                .iter()
+                .filter(|layer| layer.content.source().is_none());
+            let drawings = of_titles.map(|layer| {
+                let drawn = self.titles.drawn(layer, None).to_vec();
+                let outline = titles::outline(&self.mix.format, layer);
+                (layer.id.clone(), (drawn, outline))
+            });
+            look::Ready {
+                scene: scene.id.clone(),
+                drawings: drawings.collect(),
+                layers: layers.clone(),
+            }
+        });
+        let names = |layers: &Layers| {
+            let ids = layers.iter().filter_map(|layer| layer.content.source());
+            ids.map(str::to_owned).collect()
+        };
+        let frames = self.mix.slates.iter().enumerate().map(|(index, slate)| {
+            let shown = self.grid.shown(index).map(|(frame, _)| frame);
+            shown.unwrap_or(slate).clone()
+        });
+        let ids = switcher.sources().iter().map(|source| source.id.clone());
+        let snapshot = Snapshot {
+            programme,
+            sources: ids.zip(frames).collect(),
+            preview,
+            on_air: names(switcher.programme_layers()),
+            ready: switcher
+                .preview()
+                .map_or_else(Default::default, |(_, layers)| names(layers)),
+            multiview,
+            scene: switcher.programme().id.clone(),
+        };
+        // One that is still at the last leaves this one out.
+        let _ = self.mix.looks.try_send(snapshot);
     }
 
     fn size(&self) -> Size {
@@ -331,7 +396,17 @@ impl Running {
                 }
                 Effect::Title { id, lines } => self.titles.set(&id, &lines),
                 Effect::Switch { overlay, on, at } => self.titles.switch(&overlay, on, at),
-                Effect::Look { .. } => {}
+                Effect::Look {
+                    thumbnails_per_s,
+                    multiview,
+                } => {
+                    let every = Duration::from_secs(1).checked_div(thumbnails_per_s.min(10));
+                    self.look = every.map(|every| Look {
+                        every,
+                        next: MediaTime::ZERO,
+                        multiview,
+                    });
+                }
             }
         }
         Ok(())
@@ -383,13 +458,7 @@ impl Images for Now<'_> {
             .shown(id)
             .or_else(|| self.shown(layer.or.as_deref()?))
             .or_else(|| self.slates.get(*self.ids.get(id)?))?;
-        // A420 has a plane of luma's size more than I420.
-        let Size { width, height } = self.size;
-        Some(Image {
-            frame: frame.clone(),
-            size: self.size,
-            alpha: frame.size() >= width * height * 5 / 2,
-        })
+        Some(Image::of_source(frame.clone(), self.size))
     }
 
     fn drawings(&self, layer: &Layer, overlay: Option<&str>) -> (&[Drawing], Outline) {

@@ -29,6 +29,14 @@ pub struct Image {
     pub alpha: bool,
 }
 
+impl Image {
+    /// A source's frame, of the programme's size. One that is transparent in parts has a plane more.
+    pub fn of_source(frame: gst::Buffer, size: Size) -> Self {
+        let alpha = frame.size() >= size.width * size.height * 5 / 2;
+        Image { frame, size, alpha }
+    }
+}
+
 /// What there is to be shown now.
 pub trait Images {
     /// Of a layer that is a source; None: nothing.
@@ -41,7 +49,7 @@ pub trait Images {
 /// There is no memory for frames, or GStreamer can't scale.
 #[derive(Debug, thiserror::Error)]
 #[error("a frame can't be composed: {0}")]
-pub struct PaintError(String);
+pub struct PaintError(pub String);
 
 impl From<gst::glib::BoolError> for PaintError {
     fn from(error: gst::glib::BoolError) -> Self {

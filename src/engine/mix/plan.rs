@@ -73,6 +73,18 @@ pub struct Key {
 }
 
 impl Plan {
+    /// Of a scene alone.
+    pub fn of(layers: &Layers) -> Self {
+        Plan {
+            base: Base::One {
+                layers: layers.clone(),
+                dark: 0,
+            },
+            keys: Vec::new(),
+            black: 0,
+        }
+    }
+
     pub fn is_black(&self) -> bool {
         self.black >= WHOLE
     }
