@@ -9,6 +9,7 @@ mod live;
 mod preflight;
 mod report;
 mod run;
+mod scene;
 mod service;
 
 pub use args::Cli;
@@ -39,6 +40,12 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Demo(args) => block_on(demo::demo(args))?.into(),
         Command::Preflight(args) => block_on(preflight::preflight(&state, args))?.into(),
         Command::Live { command } => block_on(live::live(state, command))?.into(),
+        Command::Scene { command } => block_on(scene::scene(&state, command))?.into(),
+        Command::Overlay { command } => block_on(scene::overlay(&state, command))?.into(),
+        Command::Title { id, lines, json } => {
+            block_on(scene::title(&state, &id, lines, json))?.into()
+        }
+        Command::Audio(args) => block_on(scene::audio(&state, args))?.into(),
         Command::Key { command } => block_on(key::key(&state, command))?.into(),
     })
 }

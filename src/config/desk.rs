@@ -1,6 +1,7 @@
 //! How a source's sound is mixed, as configured and as changed while on air. Pure.
 
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -139,6 +140,38 @@ pub struct AudioChange {
     /// By how much it is ducked, if the configuration says under what.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duck_db: Option<f32>,
+}
+
+impl fmt::Display for AudioChange {
+    /// "gain -3 dB, muted"
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let compressor = self.compressor.map(|compressor| match compressor {
+            CompressorChange::Switch(false) => "compressor off".to_owned(),
+            CompressorChange::Switch(true) => "compressor on".to_owned(),
+            CompressorChange::Set(set) => {
+                format!("compressor {}:1 over {} dB", set.ratio, set.threshold_db)
+            }
+        });
+        let word = |text: String| text.to_lowercase();
+        let parts = [
+            self.mode.map(|mode| word(format!("{mode:?}"))),
+            self.mute
+                .map(|mute| if mute { "muted" } else { "not muted" }.to_owned()),
+            self.gain_db.map(|db| format!("gain {db} dB")),
+            self.pan.map(|pan| format!("pan {pan}")),
+            self.channels
+                .map(|channels| word(format!("channels {channels:?}"))),
+            self.delay_ms.map(|ms| format!("delay {ms} ms")),
+            self.high_pass_hz.map(|hz| match hz {
+                0 => "high-pass off".to_owned(),
+                hz => format!("high-pass {hz} Hz"),
+            }),
+            compressor,
+            self.duck_db.map(|db| format!("ducked by {db} dB")),
+        ];
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
+        f.write_str(&parts.join(", "))
+    }
 }
 
 /// `true` takes the usual values for speech.

@@ -17,6 +17,7 @@ mod programme;
 mod reader;
 mod report;
 mod rules;
+mod scenes;
 pub mod settings;
 mod sound;
 mod titles;
@@ -25,7 +26,7 @@ pub use crate::secret::{Credentials, Secret};
 pub use desk::*;
 pub use environment::{Environment, Look, System};
 pub use picture::*;
-pub use problem::{ConfigErrors, Place, Problem, Severity};
+pub use problem::{ConfigErrors, Place as TextPlace, Problem, Severity};
 pub use settings::*;
 pub use titles::CountdownTo;
 
@@ -98,9 +99,16 @@ fn read(root: &Table<'_>, base: &Path, env: &dyn Environment) -> Settings {
     let programme = programme::programme(root);
     let window = programme::window(root, &programme, env.memory_bytes());
     let (mut sources, sounds, source_ids) = inputs::sources(root, base, env);
-    let scenes = inputs::scenes(root, &sources, &source_ids);
+    let (titles, title_ids) = titles::titles(root, base, env);
+    let known = scenes::Known {
+        sources: &sources,
+        source_ids: &source_ids,
+        title_ids: &title_ids,
+    };
+    let scenes = scenes::scenes(root, &known, base, env);
+    let overlays = scenes::overlays(root, &known, base, env);
+    scenes::warn_of_unused(root, &known, &scenes, &overlays);
     sound::settle(root, &mut sources, &sounds, &source_ids, &scenes);
-    let (titles, _title_ids) = titles::titles(root, base, env);
     let (uplinks, uplink_ids) = outputs::uplinks(root, env);
     let destinations = outputs::destinations(root, &programme, base, &uplink_ids, env);
     let recordings = outputs::recordings(root, base, env);
@@ -116,7 +124,7 @@ fn read(root: &Table<'_>, base: &Path, env: &dyn Environment) -> Settings {
         sources,
         scenes,
         titles,
-        overlays: Vec::new(),
+        overlays,
         uplinks,
         destinations,
         recordings,

@@ -3,6 +3,7 @@
 //! Places are fractions of the frame, so that they hold whatever the programme's size.
 
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -194,6 +195,8 @@ pub struct Transition {
 
 impl Transition {
     pub const LONGEST_MS: u32 = 5_000;
+    /// When a kind is named and no time.
+    pub const USUAL_MS: u32 = 500;
     pub const CUT: Transition = Transition {
         kind: TransitionKind::Cut,
         ms: 0,
@@ -222,6 +225,33 @@ pub enum TransitionKind {
     Push,
     /// An edge uncovers the next.
     Wipe,
+}
+
+impl TransitionKind {
+    pub const ALL: [(&str, TransitionKind); 6] = [
+        ("cut", TransitionKind::Cut),
+        ("fade", TransitionKind::Fade),
+        ("dip", TransitionKind::Dip),
+        ("slide", TransitionKind::Slide),
+        ("push", TransitionKind::Push),
+        ("wipe", TransitionKind::Wipe),
+    ];
+}
+
+impl fmt::Display for TransitionKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let named = TransitionKind::ALL.iter().find(|(_, kind)| kind == self);
+        f.write_str(named.map_or("", |(name, _)| name))
+    }
+}
+
+impl Side {
+    pub const ALL: [(&str, Side); 4] = [
+        ("left", Side::Left),
+        ("right", Side::Right),
+        ("top", Side::Top),
+        ("bottom", Side::Bottom),
+    ];
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -309,6 +339,9 @@ pub struct Overlay {
     pub layer: Layer,
     /// It is there from the start.
     pub on: bool,
+    /// None: as its title does; without one, cut.
+    pub appear: Option<Appear>,
+    pub vanish: Option<Appear>,
 }
 
 impl Overlay {

@@ -125,6 +125,10 @@ impl IntoResponse for SessionError {
                 Refusal::NotOnAir { .. } => (StatusCode::CONFLICT, "not-on-air"),
                 Refusal::Extend { .. } => (StatusCode::CONFLICT, "not-extended"),
             },
+            SessionError::Unknown { .. } => (StatusCode::NOT_FOUND, "unknown"),
+            SessionError::Mix(_) => (StatusCode::UNPROCESSABLE_ENTITY, "mix"),
+            SessionError::NoEngine => (StatusCode::SERVICE_UNAVAILABLE, "no-engine"),
+            SessionError::Unanswered => (StatusCode::GATEWAY_TIMEOUT, "unanswered"),
             SessionError::Gone => (StatusCode::SERVICE_UNAVAILABLE, "gone"),
         };
         problem(status, kind, self.to_string())
@@ -141,13 +145,14 @@ pub fn router(api: Api) -> Router {
         .route("/api/v1/live/dump", post(live_dump))
         .route("/api/v1/live/mark", post(live_mark))
         .merge(super::keys::router().with_state(api.session.clone()))
+        .merge(super::mix::router().with_state(api.session.clone()))
         .merge(super::log::router().with_state(api.session.clone()))
         .merge(super::reports::router().with_state(api.session.clone()))
         .with_state(api)
 }
 
 /// Whoever opens the socket is this user, at the box.
-const WHO: Who = Who::Cli;
+pub(super) const WHO: Who = Who::Cli;
 
 /// The same request again, by this header, changes nothing (draft-ietf-httpapi-idempotency-key-header).
 fn idempotency(headers: &HeaderMap) -> Option<String> {

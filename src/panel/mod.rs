@@ -3,5 +3,6 @@
 pub mod api;
 pub mod keys;
 pub mod log;
+pub mod mix;
 mod preflight;
 mod reports;

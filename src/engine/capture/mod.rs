@@ -3,23 +3,26 @@
 //! again for as long as it fails.
 
 mod alsa;
+mod cue;
 mod decode;
 mod file;
 mod glyphs;
 mod graph;
 mod image;
-mod picture;
+pub mod picture;
 mod rtsp;
 mod test;
 mod tone;
 mod v4l2;
+
+pub use cue::Cue;
 
 use super::clock::Clock;
 use super::desk::Sound;
 use super::error::EngineError;
 use super::format::Format;
 use super::health::Gauge;
-use super::mix::Picture;
+use super::mix::{Input, Picture};
 use super::out::Out;
 use super::stop::Stop;
 use crate::bridge::protocol::{EngineEvent, SourceState};
@@ -39,11 +42,13 @@ const RETRY: Duration = Duration::from_millis(700);
 pub struct Feed {
     /// Index into `EngineSpec::sources`.
     pub source: usize,
-    pub pictures: SyncSender<Picture>,
+    pub pictures: SyncSender<Input>,
     pub sounds: SyncSender<Sound>,
     pub picture: bool,
     pub sound: bool,
     pub gauge: Gauge,
+    /// Of a clip: which time it is that it plays. Its pictures come with their times since its start.
+    pub round: Option<u32>,
 }
 
 /// The mix takes no more: the engine is ending.
@@ -53,8 +58,14 @@ pub struct Closed;
 impl Feed {
     fn video(&self, at: MediaTime, frame: gst::Buffer) -> Result<(), Closed> {
         self.gauge.picture(at, &frame);
+        let picture = Picture {
+            source: self.source,
+            at,
+            frame,
+            round: self.round,
+        };
         self.pictures
-            .send(Picture { at, frame })
+            .send(Input::Picture(picture))
             .map_err(|_| Closed)
     }
 
@@ -81,6 +92,8 @@ pub struct Capture {
     pub out: SyncSender<Out>,
     /// This try at the source has given something.
     pub live: Cell<bool>,
+    /// Of a file that is played from a take on.
+    pub cue: Option<Cue>,
 }
 
 /// How one try at a source ended.

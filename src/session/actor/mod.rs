@@ -7,6 +7,7 @@
 mod broadcast;
 mod handle;
 mod memory;
+mod mix;
 mod programme;
 mod recordings;
 mod requests;
@@ -14,6 +15,7 @@ mod status;
 mod terms;
 
 pub use handle::{Anyway, SessionError, SessionHandle, StartAsk, StopAsk};
+pub use mix::{Look, Looking, Thumbnails};
 pub use status::{DestinationView, SourceStatus, Status};
 
 use super::air::Air;
@@ -91,6 +93,7 @@ pub async fn start(settings: Settings, memory: Option<Memory>) -> io::Result<Ses
     }
     memory::tell_notices(&actor.notices);
     let entries = actor.journal.listen();
+    let thumbnails = actor.desk.thumbnails();
     let (sender, status) = watch::channel(actor.status(Instant::now(), clock::moment()));
     tokio::spawn(actor.run(inbox, engine_output, sender));
     Ok(SessionHandle {
@@ -100,6 +103,8 @@ pub async fn start(settings: Settings, memory: Option<Memory>) -> io::Result<Ses
         keyring,
         store,
         entries,
+        thumbnails,
+        lookers: Arc::default(),
     })
 }
 
@@ -123,6 +128,7 @@ struct Actor {
     /// When the running engine last told how its sources do.
     health_at: Option<Instant>,
     levels: Option<Levels>,
+    desk: mix::Desk,
     video_kbps: u32,
     overload: Overload,
     sources: BTreeMap<String, SourceStatus>,
@@ -193,6 +199,7 @@ impl Actor {
             alarms: BTreeSet::new(),
             health_at: None,
             levels: None,
+            desk: mix::Desk::default(),
             video_kbps: settings.programme.video.bitrate_kbps,
             overload: Overload::default(),
             sources: BTreeMap::new(),
@@ -256,6 +263,7 @@ impl Actor {
         self.control.tick(moment);
         self.carry_out(now);
         self.tend_programme(now);
+        self.tend_mix(now);
         self.keep_account(now);
     }
 

@@ -92,6 +92,18 @@ impl Actor {
                 self.control.arm(destination, next);
                 None
             }
+            Request::Mix {
+                command,
+                who,
+                reply,
+            } => {
+                self.mix(command, who, Some(reply));
+                None
+            }
+            Request::Look { looker, look } => {
+                self.look(looker, look);
+                None
+            }
             Request::Note(who, event) => {
                 self.log(who, event);
                 None
