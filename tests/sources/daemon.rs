@@ -183,6 +183,7 @@ fn cut_twice(mut daemon: Daemon, lab: &Lab) -> (Pictures, Vec<Loss>) {
         sleep(3);
         losses.push(Loss { lost, back });
     }
+    println!("{}", daemon.regia.process.text());
     (daemon.pictures(), losses)
 }
 
