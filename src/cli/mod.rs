@@ -10,6 +10,7 @@ mod preflight;
 mod report;
 mod run;
 mod service;
+mod show;
 
 pub use args::Cli;
 
@@ -39,6 +40,7 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Demo(args) => block_on(demo::demo(args))?.into(),
         Command::Preflight(args) => block_on(preflight::preflight(&state, args))?.into(),
         Command::Live { command } => block_on(live::live(state, command))?.into(),
+        Command::Show { command } => block_on(show::show(&state, command))?.into(),
         Command::Key { command } => block_on(key::key(&state, command))?.into(),
     })
 }

@@ -1,9 +1,11 @@
 //! `regia run`: the daemon.
 
 use super::{BAD_USAGE, FAILED, service};
+use crate::alert;
 use crate::config;
 use crate::panel::api::{self, Api};
 use crate::preflight;
+use crate::schedule;
 use crate::session::event::Who;
 use crate::session::keys::Memory;
 use crate::session::{self, SessionError, SessionHandle, StartAsk, StopAsk};
@@ -43,8 +45,18 @@ pub async fn run(config: Option<&Path>, state: &Path, live: bool) -> anyhow::Res
         }
     };
     let settings = loaded.settings;
+    let store = memory.store.clone();
     let session = session::start(settings.clone(), Some(memory)).await?;
-    let preflight = preflight::start(settings, session.clone(), state.to_owned());
+    let preflight = preflight::start(settings.clone(), session.clone(), state.to_owned());
+    let alerts = alert::start(&settings.alerts, &session);
+    let schedule = schedule::start(
+        settings,
+        session.clone(),
+        preflight.clone(),
+        alerts,
+        Some(store),
+    )
+    .await?;
     let (shutdown, stopped) = watch::channel(false);
     let ended = async move {
         let mut stopped = stopped;
@@ -54,6 +66,7 @@ pub async fn run(config: Option<&Path>, state: &Path, live: bool) -> anyhow::Res
     let served = Api {
         session: session.clone(),
         preflight,
+        schedule,
     };
     let served = match api::serve(&socket, served, Box::pin(ended)).await {
         Ok(serving) => tokio::spawn(serving),

@@ -4,6 +4,7 @@
 //! the machine itself. The sections are read by `programme`, `inputs` and `outputs` through `reader`; `rules` asks `platform`
 //! what each destination's platform has against them.
 
+mod alerts;
 pub mod check;
 mod desk;
 pub mod environment;
@@ -18,14 +19,19 @@ mod reader;
 mod report;
 mod rules;
 pub mod settings;
+pub mod show;
+mod shows;
 mod sound;
 
 pub use crate::secret::{Credentials, Secret};
+pub use alerts::HOOK_EVENTS;
 pub use desk::*;
 pub use environment::{Environment, Look, System};
 pub use picture::*;
 pub use problem::{ConfigErrors, Place, Problem, Severity};
 pub use settings::*;
+pub use show::Show;
+pub use shows::{CONFLICT_DAYS, CONFLICT_TIMES, conflict_text, parse_show};
 
 use reader::Table;
 use report::Report;
@@ -103,15 +109,10 @@ fn read(root: &Table<'_>, base: &Path, env: &dyn Environment) -> Settings {
     let recordings = outputs::recordings(root, base, env);
     let panel = programme::panel(root);
     let session = programme::session(root, &scenes, &destinations);
-    for (key, what) in [
-        ("title", "titles"),
-        ("schedule", "schedule"),
-        ("show", "schedule"),
-    ] {
-        root.not_yet(key, what, "");
-    }
-    root.finish();
-    Settings {
+    let alerts = alerts::alerts(root, base, env);
+    let hooks = alerts::hooks(root, base, env);
+    root.not_yet("title", "titles", "");
+    let mut settings = Settings {
         programme,
         window,
         sources,
@@ -123,5 +124,11 @@ fn read(root: &Table<'_>, base: &Path, env: &dyn Environment) -> Settings {
         recordings,
         panel,
         session,
-    }
+        shows: Vec::new(),
+        alerts,
+        hooks,
+    };
+    settings.shows = shows::shows(root, &shows::Known::of(&settings));
+    root.finish();
+    settings
 }

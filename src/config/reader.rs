@@ -141,6 +141,43 @@ impl<'r> Table<'r> {
         }
     }
 
+    /// A string, or one of TOML's own dates and times as it is written.
+    pub fn string_or_date(&self, key: &'static str, example: &str) -> Option<String> {
+        let value = self.inner.and_then(|inner| inner.get(key));
+        if let Some(DeValue::Datetime(date)) = value.map(Spanned::get_ref) {
+            // Counts as asked for.
+            self.value(key);
+            return Some(date.to_string());
+        }
+        self.string(key, example).map(str::to_owned)
+    }
+
+    /// Of a table whose keys are nobody's but the writer's: each key and its string, with its place.
+    pub fn any_strings(&self, key: &'static str) -> Vec<(String, String, At)> {
+        let Some(value) = self.value(key) else {
+            return Vec::new();
+        };
+        let DeValue::Table(table) = value.get_ref() else {
+            let example = format!("{key} = {{ main = \"…\" }}");
+            self.wrong_type(&self.at(key), value.get_ref(), "a table", &example);
+            return Vec::new();
+        };
+        let mut found = Vec::new();
+        for (name, value) in table {
+            let at = At {
+                path: format!("{}.{}", self.path_of(key), name.get_ref()),
+                offset: value.span().start,
+            };
+            match value.get_ref() {
+                DeValue::String(text) => {
+                    found.push((name.get_ref().to_string(), text.to_string(), at))
+                }
+                other => self.wrong_type(&at, other, "a string", ""),
+            }
+        }
+        found
+    }
+
     /// For keys that take a string or something else.
     pub fn is_string(&self, key: &str) -> bool {
         let value = self.inner.and_then(|inner| inner.get(key));

@@ -2,6 +2,7 @@
 
 use super::preflight;
 use crate::preflight::Preflight;
+use crate::schedule::Schedule;
 use crate::session::control::Refusal;
 use crate::session::event::Who;
 use crate::session::{SessionError, SessionHandle, StartAsk, Status, StopAsk};
@@ -12,6 +13,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::future::IntoFuture;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
@@ -24,11 +26,18 @@ use tokio::net::{UnixListener, UnixStream};
 pub struct Api {
     pub session: SessionHandle,
     pub preflight: Preflight,
+    pub schedule: Schedule,
 }
 
 impl FromRef<Api> for SessionHandle {
     fn from_ref(api: &Api) -> Self {
         api.session.clone()
+    }
+}
+
+impl FromRef<Api> for Schedule {
+    fn from_ref(api: &Api) -> Self {
+        api.schedule.clone()
     }
 }
 
@@ -110,6 +119,7 @@ impl IntoResponse for SessionError {
     fn into_response(self) -> Response {
         let (status, kind) = match &self {
             SessionError::UnknownDestination(_) => (StatusCode::NOT_FOUND, "unknown-destination"),
+            SessionError::UnknownRecording(_) => (StatusCode::NOT_FOUND, "unknown-recording"),
             SessionError::NoDestination => (StatusCode::CONFLICT, "no-destination"),
             SessionError::Key(_) => (StatusCode::CONFLICT, "key"),
             SessionError::NothingDelayed => (StatusCode::CONFLICT, "nothing-delayed"),
@@ -143,6 +153,8 @@ pub fn router(api: Api) -> Router {
         .merge(super::keys::router().with_state(api.session.clone()))
         .merge(super::log::router().with_state(api.session.clone()))
         .merge(super::reports::router().with_state(api.session.clone()))
+        .merge(super::shows::router().with_state(api.schedule.clone()))
+        .merge(super::shows::feed_router().with_state(api.schedule.clone()))
         .with_state(api)
 }
 
@@ -171,6 +183,7 @@ async fn live_start(
         destinations: start.destinations,
         who: WHO,
         occurrence: start.occurrence,
+        slots: BTreeMap::new(),
         anyway,
         idempotency: idempotency(&headers),
     };

@@ -5,3 +5,4 @@ pub mod keys;
 pub mod log;
 mod preflight;
 mod reports;
+pub mod shows;

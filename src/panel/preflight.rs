@@ -57,6 +57,7 @@ pub async fn report(
         destinations: ids.filter(|id| !id.is_empty()).map(str::to_owned).collect(),
         planned,
         occurrence: which.occurrence,
+        ..Ask::default()
     };
     let report = preflight.report(ask).await;
     report.map(Json).map_err(IntoResponse::into_response)
@@ -67,7 +68,7 @@ pub async fn clear(preflight: &Preflight, start: &Start) -> Result<Option<Anyway
     let ask = Ask {
         destinations: start.destinations.clone(),
         occurrence: start.occurrence.clone(),
-        planned: None,
+        ..Ask::default()
     };
     let Some(reason) = &start.anyway else {
         let cleared = preflight.clear(ask).await;

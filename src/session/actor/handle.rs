@@ -6,6 +6,7 @@ use crate::session::control::{Armed, Keys, Refusal};
 use crate::session::event::{Entry, Event, Who};
 use crate::session::keys::{KeyError, Keyring, Secrets, fingerprint};
 use crate::store::{SessionRow, SlotError, SlotInfo, SlotSettings, Store, StoreError};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -22,6 +23,8 @@ pub enum SessionError {
     Refused(#[from] Refusal),
     #[error("nothing is delayed, so nothing can be dumped: set window.delay_s")]
     NothingDelayed,
+    #[error("there is no recording {0:?}")]
+    UnknownRecording(String),
     #[error("this Idempotency-Key was used for another request: each click has its own")]
     IdempotencyReused,
     #[error("the session has ended")]
@@ -36,6 +39,8 @@ pub struct StartAsk {
     pub who: Who,
     /// The occurrence of a show that it is for: keys may be bound to one.
     pub occurrence: Option<String>,
+    /// The key slots to publish from instead of the destinations' own, by the destinations' ids.
+    pub slots: BTreeMap<String, String>,
     pub anyway: Option<Anyway>,
     /// The same request again, by its own key, changes nothing.
     pub idempotency: Option<String>,
@@ -54,6 +59,7 @@ impl StartAsk {
             destinations: Vec::new(),
             who,
             occurrence: None,
+            slots: BTreeMap::new(),
             anyway: None,
             idempotency: None,
         }
@@ -118,6 +124,12 @@ pub(super) enum Request {
         who: Who,
         reply: Reply,
     },
+    Record {
+        recording: String,
+        on: bool,
+        who: Who,
+        reply: Reply,
+    },
     /// A slot's key changed.
     Arm {
         destination: usize,
@@ -146,7 +158,8 @@ impl SessionHandle {
         let mut secrets = Secrets::new();
         for (index, destination) in self.chosen(&ask.destinations)? {
             let occurrence = ask.occurrence.as_deref();
-            let resolved = self.keyring.resolve(destination, occurrence).await;
+            let destination = destination.with_slot(ask.slots.get(&destination.id));
+            let resolved = self.keyring.resolve(&destination, occurrence).await;
             let (its, more) =
                 resolved.map_err(|error: KeyError| SessionError::Key(error.to_string()))?;
             keys.push((index, its));
@@ -190,6 +203,23 @@ impl SessionHandle {
     /// Sets a mark in the log.
     pub async fn mark(&self, text: String, who: Who) -> Result<(), SessionError> {
         self.ask(|reply| Request::Mark { text, who, reply }).await
+    }
+
+    /// Begins or ends a recording apart from the broadcast's own. One that is made already goes on.
+    pub async fn record(&self, recording: String, on: bool, who: Who) -> Result<(), SessionError> {
+        self.ask(|reply| Request::Record {
+            recording,
+            on,
+            who,
+            reply,
+        })
+        .await
+    }
+
+    /// Writes an entry into the log.
+    pub async fn note(&self, who: Who, event: Event) {
+        // An actor that is gone keeps no log.
+        let _ = self.requests.send(Request::Note(who, event)).await;
     }
 
     pub fn status(&self) -> Status {
