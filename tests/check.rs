@@ -9,6 +9,8 @@ mod machine;
 mod outputs;
 #[path = "check/safety.rs"]
 mod safety;
+#[path = "check/scenes.rs"]
+mod scenes;
 #[path = "check/session.rs"]
 mod session;
 

@@ -19,9 +19,10 @@ const RETRY_FIRST: Duration = Duration::from_secs(2);
 const RETRY_MOST: Duration = Duration::from_secs(120);
 
 /// How others tell. Cloning makes another handle; without any alert configured, telling does nothing.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Alerts {
-    channels: Vec<(String, AlertLevel, mpsc::Sender<Message>)>,
+    messages: mpsc::UnboundedSender<Message>,
+    session: SessionHandle,
 }
 
 /// What is told.
@@ -36,16 +37,56 @@ pub struct Telling {
     pub zone: jiff::tz::TimeZone,
 }
 
-/// Starts a task for each channel. They end when every handle is dropped.
-pub fn start(alerts: &[Alert], session: &SessionHandle) -> Alerts {
-    let channel = |alert: &Alert| {
-        let (sender, inbox) = mpsc::channel(QUEUE);
-        tokio::spawn(serve(alert.clone(), session.clone(), inbox));
-        (alert.id.clone(), alert.least, sender)
-    };
-    Alerts {
-        channels: alerts.iter().map(channel).collect(),
+/// Starts a task for each channel, and others when the configuration changes. They end when every handle is dropped.
+pub fn start(session: SessionHandle) -> Alerts {
+    let (messages, inbox) = mpsc::unbounded_channel();
+    tokio::spawn(share_out(session.clone(), inbox));
+    Alerts { messages, session }
+}
+
+struct Channel {
+    id: String,
+    least: AlertLevel,
+    queue: mpsc::Sender<Message>,
+}
+
+async fn share_out(session: SessionHandle, mut inbox: mpsc::UnboundedReceiver<Message>) {
+    let mut settings = session.settings_watch();
+    let mut channels = open(&session);
+    settings.mark_unchanged();
+    loop {
+        tokio::select! {
+            message = inbox.recv() => {
+                let Some(message) = message else { return };
+                for channel in channels.iter().filter(|channel| message.level >= channel.least) {
+                    if channel.queue.try_send(message.clone()).is_err() {
+                        warn!(alert = %channel.id, title = %message.title, "too much waits to be told; this is not");
+                    }
+                }
+            }
+            changed = settings.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+                // What waits in the channels of before is still delivered.
+                channels = open(&session);
+            }
+        }
     }
+}
+
+fn open(session: &SessionHandle) -> Vec<Channel> {
+    let settings = session.settings();
+    let channel = |alert: &Alert| {
+        let (queue, inbox) = mpsc::channel(QUEUE);
+        tokio::spawn(serve(alert.clone(), session.clone(), inbox));
+        Channel {
+            id: alert.id.clone(),
+            least: alert.least,
+            queue,
+        }
+    };
+    settings.alerts.iter().map(channel).collect()
 }
 
 impl Alerts {
@@ -74,15 +115,17 @@ impl Alerts {
             host: host.unwrap_or_else(|| "regia".to_owned()),
             id: format!("regia-{at_ms}-{random:016x}"),
         };
-        for (id, least, channel) in &self.channels {
-            if message.level >= *least && channel.try_send(message.clone()).is_err() {
-                warn!(alert = %id, title = %message.title, "too much waits to be told; this is not");
-            }
-        }
+        // The one that shares out ends with the last handle.
+        let _ = self.messages.send(message);
     }
 
     pub fn ids(&self) -> Vec<String> {
-        self.channels.iter().map(|(id, ..)| id.clone()).collect()
+        let settings = self.session.settings();
+        settings
+            .alerts
+            .iter()
+            .map(|alert| alert.id.clone())
+            .collect()
     }
 }
 

@@ -18,6 +18,7 @@ mod programme;
 mod reader;
 mod report;
 mod rules;
+mod scenes;
 pub mod settings;
 pub mod show;
 mod shows;
@@ -28,7 +29,7 @@ pub use alerts::HOOK_EVENTS;
 pub use desk::*;
 pub use environment::{Environment, Look, System};
 pub use picture::*;
-pub use problem::{ConfigErrors, Place, Problem, Severity};
+pub use problem::{ConfigErrors, Place as TextPlace, Problem, Severity};
 pub use settings::*;
 pub use show::Show;
 pub use shows::{CONFLICT_DAYS, CONFLICT_TIMES, conflict_text, parse_show};
@@ -102,12 +103,19 @@ fn read(root: &Table<'_>, base: &Path, env: &dyn Environment) -> Settings {
     let programme = programme::programme(root);
     let window = programme::window(root, &programme, env.memory_bytes());
     let (mut sources, sounds, source_ids) = inputs::sources(root, base, env);
-    let scenes = inputs::scenes(root, &sources, &source_ids);
+    let known = scenes::Known {
+        sources: &sources,
+        source_ids: &source_ids,
+        title_ids: &[],
+    };
+    let scenes = scenes::scenes(root, &known, base, env);
+    let overlays = scenes::overlays(root, &known, base, env);
+    scenes::warn_of_unused(root, &known, &scenes, &overlays);
     sound::settle(root, &mut sources, &sounds, &source_ids, &scenes);
     let (uplinks, uplink_ids) = outputs::uplinks(root, env);
     let destinations = outputs::destinations(root, &programme, base, &uplink_ids, env);
     let recordings = outputs::recordings(root, base, env);
-    let panel = programme::panel(root);
+    let panel = programme::panel(root, base, env);
     let session = programme::session(root, &scenes, &destinations);
     let alerts = alerts::alerts(root, base, env);
     let hooks = alerts::hooks(root, base, env);
@@ -118,7 +126,7 @@ fn read(root: &Table<'_>, base: &Path, env: &dyn Environment) -> Settings {
         sources,
         scenes,
         titles: Vec::new(),
-        overlays: Vec::new(),
+        overlays,
         uplinks,
         destinations,
         recordings,

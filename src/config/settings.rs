@@ -371,4 +371,15 @@ pub enum RecordingKind {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Panel {
     pub listen: SocketAddr,
+    pub tls: PanelTls,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PanelTls {
+    /// Plain HTTP: on loopback only.
+    Off,
+    /// A certificate of the daemon's own, kept in its state.
+    Own,
+    /// PEM.
+    Files { certificate: PathBuf, key: PathBuf },
 }

@@ -4,6 +4,7 @@
 
 use super::run::Input;
 use crate::alert::{Alerts, Telling};
+use crate::bridge::mix::MixCommand;
 use crate::calendar::zones;
 use crate::config::show::{Action, millis, shifted};
 use crate::config::{AlertLevel, Show};
@@ -182,10 +183,26 @@ async fn carry_out(hands: &Hands, context: &Context, action: Action) -> Result<S
 }
 
 /// The vision mixer's part.
-async fn change(_hands: &Hands, _context: &Context, action: Action) -> Result<String, String> {
-    Err(format!(
-        "this version of Regia has no mixer for \"{action}\""
-    ))
+async fn change(hands: &Hands, context: &Context, action: Action) -> Result<String, String> {
+    let command = match action {
+        Action::Scene { scene, transition } => MixCommand::Take {
+            scene: Some(scene),
+            transition,
+        },
+        Action::Preview { scene } => MixCommand::Preview { scene },
+        Action::Overlay { overlay, on } => MixCommand::Overlay { id: overlay, on },
+        Action::Title { title, lines } => MixCommand::Title {
+            id: title,
+            lines: lines.iter().map(|line| fill_in(line, context)).collect(),
+        },
+        Action::Audio { source, change } => MixCommand::Audio { source, change },
+        Action::Black { on, ms } => MixCommand::Black { on, ms },
+        other => return Err(format!("\"{other}\" is nothing of the programme")),
+    };
+    let answer = hands.session.mix(command, context.who()).await;
+    answer
+        .map(|answer| answer.note)
+        .map_err(|error| error.to_string())
 }
 
 /// `{start}`, `{end}` and `{name}`.

@@ -70,7 +70,8 @@ fn warning(text: String) -> Finding {
 }
 
 /// The timeline and all that would fail.
-pub(super) async fn look(facts: Facts, settings: &Settings, session: &SessionHandle) -> DryRun {
+pub(super) async fn look(facts: Facts, session: &SessionHandle) -> DryRun {
+    let settings = &*session.settings();
     let mut findings = judge(&facts, settings);
     for path in files(&facts.show, settings) {
         if tokio::fs::metadata(&path).await.is_err() {

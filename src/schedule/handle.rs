@@ -5,14 +5,13 @@ use super::run::{Command, View};
 use super::service::Request;
 use super::shelf::{Origin, ShowError};
 use super::{feed, ical};
-use crate::config::{ConfigErrors, Settings, Show, parse_show};
+use crate::config::{ConfigErrors, Show, parse_show};
 use crate::session::SessionHandle;
 use crate::session::event::Who;
 use crate::store::Store;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
 /// A show, as far as a list needs it.
@@ -71,7 +70,6 @@ pub enum SaveError {
 #[derive(Clone)]
 pub struct Schedule {
     pub(super) requests: mpsc::Sender<Request>,
-    pub(super) settings: Arc<Settings>,
     pub(super) session: SessionHandle,
     pub(super) store: Option<Store>,
 }
@@ -96,7 +94,7 @@ impl Schedule {
 
     /// Saves a show from the text of its keys.
     pub async fn save(&self, text: &str, replace: bool) -> Result<String, SaveError> {
-        let show = parse_show(text, "show", &self.settings).map_err(SaveError::Show)?;
+        let show = parse_show(text, "show", &self.session.settings()).map_err(SaveError::Show)?;
         let id = show.id.clone();
         self.save_all(vec![(show, text.to_owned())], replace)
             .await?;
@@ -122,7 +120,8 @@ impl Schedule {
         for value in &imported.shows {
             let text = to_toml(value)
                 .map_err(|reason| ShowError::Broken("the calendar".to_owned(), reason))?;
-            let show = parse_show(&text, "calendar", &self.settings).map_err(SaveError::Show)?;
+            let show =
+                parse_show(&text, "calendar", &self.session.settings()).map_err(SaveError::Show)?;
             shows.push((show, text));
         }
         self.save_all(shows, replace).await?;
@@ -155,7 +154,7 @@ impl Schedule {
     /// What would happen, and what of it would fail.
     pub async fn dry_run(&self, id: String) -> Result<DryRun, ShowError> {
         let facts = self.ask(|reply| Request::DryRun { id, reply }).await??;
-        Ok(dry::look(facts, &self.settings, &self.session).await)
+        Ok(dry::look(facts, &self.session).await)
     }
 
     /// To the run under way; `id`: which is meant, if that was said.

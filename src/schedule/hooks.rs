@@ -22,8 +22,8 @@ const AT_ONCE: usize = 8;
 const HEARD: u64 = 2_000;
 
 /// Runs hooks until the session is gone.
-pub(super) async fn serve(hooks: Vec<Hook>, session: SessionHandle) {
-    let mut log = session.log();
+pub(super) async fn serve(session: SessionHandle) {
+    let (mut log, settings) = (session.log(), session.settings_watch());
     drop(session);
     let room = Arc::new(Semaphore::new(AT_ONCE));
     loop {
@@ -38,12 +38,13 @@ pub(super) async fn serve(hooks: Vec<Hook>, session: SessionHandle) {
         let Some((word, json)) = written(&entry) else {
             continue;
         };
-        for hook in hooks.iter().filter(|hook| hook.on.contains(&word)) {
+        let hooks = settings.borrow().hooks.clone();
+        for hook in hooks.into_iter().filter(|hook| hook.on.contains(&word)) {
             let Ok(permit) = Arc::clone(&room).try_acquire_owned() else {
                 warn!(hook = %hook.id, event = %word, "too many hooks run already; this one does not");
                 continue;
             };
-            let (hook, json, word) = (hook.clone(), json.clone(), word.clone());
+            let (json, word) = (json.clone(), word.clone());
             tokio::spawn(async move {
                 match run(&hook, json).await {
                     Ok(()) => debug!(hook = %hook.id, event = %word, "hook done"),

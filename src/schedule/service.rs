@@ -11,7 +11,7 @@ use super::{hooks, watch};
 use crate::alert::Alerts;
 use crate::calendar::{Occurrence, Oddity};
 use crate::config::show::{millis, shifted};
-use crate::config::{AlertLevel, Settings, Show, parse_show};
+use crate::config::{AlertLevel, Show, parse_show};
 use crate::preflight::Preflight;
 use crate::session::clock::{Clock, moment, wall_ms};
 use crate::session::event::{Event, Who};
@@ -93,7 +93,6 @@ struct Saved {
 }
 
 struct Service {
-    settings: Arc<Settings>,
     hands: Hands,
     store: Option<Store>,
     shelf: Shelf,
@@ -107,13 +106,11 @@ struct Service {
 /// Starts the schedule, and goes on with a run that was under way when the process before this one ended. It ends when every handle is
 /// dropped. Without a store, shows are those of the configuration, and a restart forgets the run.
 pub async fn start(
-    settings: Settings,
     session: SessionHandle,
     preflight: Preflight,
     alerts: Alerts,
     store: Option<Store>,
 ) -> io::Result<Schedule> {
-    let settings = Arc::new(settings);
     let (requests, inbox) = mpsc::channel(16);
     let (results, outcomes) = mpsc::channel(64);
     let hands = Hands {
@@ -121,13 +118,10 @@ pub async fn start(
         preflight,
         alerts,
     };
-    if !settings.hooks.is_empty() {
-        tokio::spawn(hooks::serve(settings.hooks.clone(), session.clone()));
-    }
+    tokio::spawn(hooks::serve(session.clone()));
     tokio::spawn(watch::serve(hands.clone()));
     let (wall, boot) = (Alarm::of_wall_clock()?, Alarm::of_boot_clock()?);
     let mut service = Service {
-        settings: Arc::clone(&settings),
         lanes: Lanes::start(&hands, &results),
         hands,
         store: store.clone(),
@@ -142,7 +136,6 @@ pub async fn start(
     tokio::spawn(service.serve(inbox, outcomes, wall, boot));
     Ok(Schedule {
         requests,
-        settings,
         session,
         store,
     })
@@ -157,6 +150,8 @@ impl Service {
         boot: Alarm,
     ) {
         let mut statuses = self.hands.session.statuses();
+        let mut settings = self.hands.session.settings_watch();
+        settings.mark_unchanged();
         loop {
             let next = self.plan().await;
             let armed = self.arm(&wall, &boot, next);
@@ -174,6 +169,14 @@ impl Service {
                     Some(request) => self.answer(request).await,
                     None => return,
                 },
+                changed = settings.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    info!("the configuration was changed: shows are looked at again");
+                    self.shelf = Shelf::default();
+                    self.load().await;
+                }
                 changed = statuses.changed(), if self.running.is_some() => {
                     if changed.is_err() {
                         return;
@@ -205,7 +208,8 @@ impl Service {
 
     async fn load(&mut self) {
         let now = Timestamp::now();
-        for show in &self.settings.shows {
+        let settings = self.hands.session.settings();
+        for show in &settings.shows {
             let text = toml::to_string(&show.to_value()).unwrap_or_default();
             self.shelf.load(
                 show.id.clone(),
@@ -225,7 +229,7 @@ impl Service {
         let mut since = std::collections::BTreeMap::new();
         for row in rows {
             since.insert(row.id.clone(), row.saved_ms);
-            let show = parse_show(&row.text, "show", &self.settings).map_err(|errors| {
+            let show = parse_show(&row.text, "show", &settings).map_err(|errors| {
                 let lines: Vec<String> = errors.problems.iter().map(ToString::to_string).collect();
                 lines.join("; ")
             });
@@ -579,19 +583,25 @@ impl Service {
 
     /// What steps may wait for.
     async fn observe(&mut self, statuses: &mut watch_channel::Receiver<Status>) {
-        let heard: Vec<Input> = {
+        let mut heard: Vec<Input> = Vec::new();
+        {
             let status = statuses.borrow_and_update();
-            let inputs = status.levels.iter().flat_map(|levels| &levels.inputs);
-            inputs
-                .map(|input| {
-                    let peaks = input.peak_db.iter().flatten().copied();
-                    Input::Heard {
-                        source: input.id.clone(),
-                        db: peaks.reduce(f32::max),
-                    }
-                })
-                .collect()
-        };
+            for input in status.levels.iter().flat_map(|levels| &levels.inputs) {
+                let peaks = input.peak_db.iter().flatten().copied();
+                heard.push(Input::Heard {
+                    source: input.id.clone(),
+                    db: peaks.reduce(f32::max),
+                });
+            }
+            if let Some(mix) = &status.mix {
+                // While one scene goes into another, what plays may still be that of before.
+                let clip = mix.clip.as_ref().filter(|_| mix.transition.is_none());
+                let plays =
+                    clip.filter(|clip| clip.length_s.is_none_or(|length| clip.position_s < length));
+                let scene = plays.map(|clip| clip.scene.clone());
+                heard.push(Input::Clip { scene });
+            }
+        }
         for input in heard {
             self.input(input).await;
         }

@@ -149,7 +149,7 @@ impl Show {
                 Up::Config(config) => self.configs.push(config),
                 Up::Event(event) => self.events.push(event),
                 // Only where it was asked for.
-                Up::Slate(_) => {}
+                Up::Slate(_) | Up::Thumbnail(_) => {}
                 Up::Unit(unit) => {
                     assert!(!self.configs.is_empty(), "a unit before its configuration");
                     self.order.push((unit.track, unit.dts.as_millis()));

@@ -16,11 +16,16 @@ fn goes_on_at_the_right_step_and_does_none_twice() {
     let mut ingest = Ingest::listen(regia.path(), addr, &[]);
     regia.start(&[]);
     regia.wait_state("STANDBY");
-    let mut text = format!("id = \"talk\"\nstart = \"{}\"\nzone = \"UTC\"\nlength_s = {LENGTH_S}\noverrun = \"end\"\n", in_seconds(12));
+    let mut text = format!(
+        "id = \"talk\"\nstart = \"{}\"\nzone = \"UTC\"\nlength_s = {LENGTH_S}\noverrun = \"end\"\n",
+        in_seconds(12)
+    );
     // A mark each second, half a second off the kills'.
     text.push_str("[[step]]\nat = \"00:00\"\ndo = \"live\"\n");
     for s in 1..LENGTH_S {
-        text.push_str(&format!("[[step]]\nat = \"+00:{s:02}\"\ndo = \"mark\"\ntext = \"second {s}\"\n"));
+        text.push_str(&format!(
+            "[[step]]\nat = \"+00:{s:02}\"\ndo = \"mark\"\ntext = \"second {s}\"\n"
+        ));
     }
     add(&regia, &text);
     regia.wait_state("REHEARSAL");
@@ -44,8 +49,14 @@ fn goes_on_at_the_right_step_and_does_none_twice() {
     let mut sorted = numbers.clone();
     sorted.sort_unstable();
     sorted.dedup();
-    assert_eq!(numbers, sorted, "a step was done twice, or out of its order");
-    let marks: Vec<&str> = of_kind(&log, "marker").iter().map(|entry| entry["text"].as_str().unwrap()).collect();
+    assert_eq!(
+        numbers, sorted,
+        "a step was done twice, or out of its order"
+    );
+    let marks: Vec<&str> = of_kind(&log, "marker")
+        .iter()
+        .map(|entry| entry["text"].as_str().unwrap())
+        .collect();
     let mut unique = marks.clone();
     unique.dedup();
     assert_eq!(marks, unique, "a mark was set twice");
@@ -55,7 +66,10 @@ fn goes_on_at_the_right_step_and_does_none_twice() {
     assert_eq!(of_kind(&log, "resumed").len(), 3);
     assert_eq!(of_kind(&log, "ended").len(), 1);
     assert_eq!(of_kind(&log, "show_over").len(), 1);
-    assert!(numbers.contains(&(LENGTH_S as u64 + 1)), "the end was not a step: {numbers:?}");
+    assert!(
+        numbers.contains(&(LENGTH_S as u64 + 1)),
+        "the end was not a step: {numbers:?}"
+    );
     ingest.report();
 }
 
@@ -66,7 +80,9 @@ fn what_was_missed_follows_its_policy() {
     regia.start(&[]);
     regia.wait_state("STANDBY");
     let soon = in_seconds(6);
-    let text = |id: &str, more: &str| format!("id = \"{id}\"\nstart = \"{soon}\"\nzone = \"UTC\"\nlength_s = 5\n{more}");
+    let text = |id: &str, more: &str| {
+        format!("id = \"{id}\"\nstart = \"{soon}\"\nzone = \"UTC\"\nlength_s = 5\n{more}")
+    };
     add(&regia, &text("missed", "missed = \"skip\"\n"));
     regia.kill();
     sleep(Duration::from_secs(18));

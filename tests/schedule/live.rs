@@ -29,7 +29,9 @@ fn unattended_from_start_to_end() {
         ),
     );
     regia.wait_state("REHEARSAL");
-    regia.wait("the end", |status| status["session"].is_null() && status["state"] != "REHEARSAL");
+    regia.wait("the end", |status| {
+        status["session"].is_null() && status["state"] != "REHEARSAL"
+    });
     let done = regia_testkit::wait::until(PATIENCE, || {
         let schedule = crate::show::schedule(&regia)?;
         schedule["running"].is_null().then_some(())
@@ -45,18 +47,30 @@ fn unattended_from_start_to_end() {
     for (step, what, late) in &done {
         println!("step {step} ({what}): {late:?} ms late");
         // The machine may be busy with other tests: what is promised is measured by scripts/bench.sh.
-        assert!(late.is_none_or(|late| (-1.0..2_000.0).contains(&late)), "{what}: {late:?}");
+        assert!(
+            late.is_none_or(|late| (-1.0..2_000.0).contains(&late)),
+            "{what}: {late:?}"
+        );
     }
     assert_eq!(of_kind(&log, "show_over").len(), 1);
     let ended = of_kind(&log, "ended");
     let delivered = ended[0]["delivered_s"].as_f64().unwrap();
     assert!((9.0..20.0).contains(&delivered), "{delivered}");
     // Two files: the broadcast's and the step's, which is some seconds of the same.
-    let recordings: Vec<_> = std::fs::read_dir(regia.path().join("recordings")).unwrap().flatten().map(|one| one.path()).collect();
+    let recordings: Vec<_> = std::fs::read_dir(regia.path().join("recordings"))
+        .unwrap()
+        .flatten()
+        .map(|one| one.path())
+        .collect();
     assert_eq!(recordings.len(), 2, "{recordings:?}");
     let extra = of_kind(&log, "recording_on");
     assert_eq!(extra.len(), 1);
-    assert!(std::fs::metadata(extra[0]["file"].as_str().unwrap()).unwrap().len() > 100_000);
+    assert!(
+        std::fs::metadata(extra[0]["file"].as_str().unwrap())
+            .unwrap()
+            .len()
+            > 100_000
+    );
     assert_every_frame(&ingest.arrived());
     ingest.report();
 }

@@ -7,16 +7,23 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 fn script(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/schedule").join(name)
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/schedule")
+        .join(name)
 }
 
 /// A program of the environment; None where it is not installed, which is told.
 pub fn program(test: &str, name: &str) -> Option<PathBuf> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/python/bin").join(name);
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("target/python/bin")
+        .join(name);
     if path.exists() {
         return Some(path);
     }
-    let why = format!("{} is not there; scripts/test.sh installs it", path.display());
+    let why = format!(
+        "{} is not there; scripts/test.sh installs it",
+        path.display()
+    );
     skip::unavailable(test, &why);
     None
 }
@@ -43,6 +50,8 @@ pub fn run(test: &str, name: &str, input: &str, env: &[(&str, &str)]) -> Option<
 /// Starts a script that serves.
 pub fn serve(test: &str, name: &str, args: &[&str]) -> Option<Process> {
     let python = program(test, "python")?;
-    let launch = Launch::new(python).arg(script(name)).args(args.iter().copied());
+    let launch = Launch::new(python)
+        .arg(script(name))
+        .args(args.iter().copied());
     Some(launch.spawn())
 }

@@ -10,7 +10,12 @@ use serde_json::json;
 use std::path::Path;
 use std::process::Command;
 
-const ZONES: [&str; 4] = ["Europe/Rome", "America/New_York", "Asia/Shanghai", "Australia/Lord_Howe"];
+const ZONES: [&str; 4] = [
+    "Europe/Rome",
+    "America/New_York",
+    "Asia/Shanghai",
+    "Australia/Lord_Howe",
+];
 const FROM: &str = "2026-01-01T00:00:00";
 const TO: &str = "2029-01-01T00:00:00";
 
@@ -22,7 +27,10 @@ struct Case {
 
 /// The occurrences as the schedule meets them: each asked for when the one before has been.
 fn one_after_the_other(show: &Recurrence, zone: &TimeZone) -> Vec<(i64, Option<Oddity>)> {
-    let at = |text: &str| zone.to_timestamp(text.parse::<DateTime>().unwrap()).unwrap();
+    let at = |text: &str| {
+        zone.to_timestamp(text.parse::<DateTime>().unwrap())
+            .unwrap()
+    };
     let (mut now, end) = (at(FROM), at(TO));
     let mut found = Vec::new();
     while let Some(next) = show.next(zone, now).filter(|next| next.at <= end) {
@@ -46,7 +54,12 @@ fn reference(test: &str, cases: &[Case], env: &[(&str, &str)]) -> Option<Vec<Vec
         .map(|case| json!({ "zone": case.zone, "start": case.start, "rule": case.rule, "from": FROM, "to": TO }).to_string())
         .collect();
     let answer = python::run(test, "reference.py", &(lines.join("\n") + "\n"), env)?;
-    Some(answer.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
+    Some(
+        answer
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect(),
+    )
 }
 
 #[test]
@@ -54,9 +67,18 @@ fn three_years_of_each_zone() {
     let mut cases = Vec::new();
     for zone in ZONES {
         // The last three are inside gaps and doubled hours: Rome and New York at 2, Lord Howe by half an hour.
-        for start in ["2026-01-04T10:00:00", "2026-01-04T02:30:00", "2026-01-04T02:15:00", "2026-01-04T01:45:00"] {
+        for start in [
+            "2026-01-04T10:00:00",
+            "2026-01-04T02:30:00",
+            "2026-01-04T02:15:00",
+            "2026-01-04T01:45:00",
+        ] {
             for rule in ["FREQ=WEEKLY", "FREQ=DAILY"] {
-                cases.push(Case { zone, start, rule: rule.into() });
+                cases.push(Case {
+                    zone,
+                    start,
+                    rule: rule.into(),
+                });
             }
         }
         for rule in [
@@ -74,10 +96,16 @@ fn three_years_of_each_zone() {
             "FREQ=YEARLY;BYMONTH=3,10;BYDAY=-1SU",
             "FREQ=DAILY;BYMONTH=3,4,10,11;BYHOUR=1,2,3;BYMINUTE=0,30",
         ] {
-            cases.push(Case { zone, start: "2026-01-04T10:00:00", rule: rule.into() });
+            cases.push(Case {
+                zone,
+                start: "2026-01-04T10:00:00",
+                rule: rule.into(),
+            });
         }
     }
-    let Some(expected) = reference("recurrence beside dateutil", &cases, &[]) else { return };
+    let Some(expected) = reference("recurrence beside dateutil", &cases, &[]) else {
+        return;
+    };
     let mut compared = 0;
     for (case, expected) in cases.iter().zip(expected) {
         let zone = zones::find(case.zone).unwrap();
@@ -87,14 +115,22 @@ fn three_years_of_each_zone() {
         let mut wanted = expected;
         wanted.sort_unstable();
         wanted.dedup();
-        assert_eq!(starts, wanted, "{} {} from {}", case.zone, case.rule, case.start);
+        assert_eq!(
+            starts, wanted,
+            "{} {} from {}",
+            case.zone, case.rule, case.start
+        );
         compared += starts.len();
     }
     println!("{compared} occurrences compared over {} rules", cases.len());
     assert!(compared > 5_000);
     // What the comparison is about did happen.
     let odd = |zone: &'static str, start: &'static str| {
-        let case = Case { zone, start, rule: "FREQ=WEEKLY".into() };
+        let case = Case {
+            zone,
+            start,
+            rule: "FREQ=WEEKLY".into(),
+        };
         let found = one_after_the_other(&recurrence(&case), &zones::find(zone).unwrap());
         let count = |oddity| found.iter().filter(|(_, one)| *one == Some(oddity)).count();
         (count(Oddity::InGap), count(Oddity::Doubled))
@@ -117,23 +153,43 @@ fn a_zone_whose_data_changes() {
         let source = dir.path().join(format!("{name}.txt"));
         std::fs::write(&source, text).unwrap();
         let to = dir.path().join(name);
-        let zic = ["/usr/sbin/zic", "zic"].iter().find_map(|zic| Command::new(zic).arg("-d").arg(&to).arg(&source).status().ok());
+        let zic = ["/usr/sbin/zic", "zic"].iter().find_map(|zic| {
+            Command::new(zic)
+                .arg("-d")
+                .arg(&to)
+                .arg(&source)
+                .status()
+                .ok()
+        });
         zic.is_some_and(|status| status.success()).then_some(to)
     };
     let (Some(old), Some(new)) = (compile("old", before), compile("new", after)) else {
         skip::unavailable("a zone whose data changes", "zic (Debian package libc-bin)");
         return;
     };
-    let case = || Case { zone: "Test/Venue", start: "2026-01-04T10:00:00", rule: "FREQ=WEEKLY".into() };
+    let case = || Case {
+        zone: "Test/Venue",
+        start: "2026-01-04T10:00:00",
+        rule: "FREQ=WEEKLY".into(),
+    };
     let found = |dir: &Path| {
-        let zone = TimeZoneDatabase::from_dir(dir).unwrap().get("Test/Venue").unwrap();
+        let zone = TimeZoneDatabase::from_dir(dir)
+            .unwrap()
+            .get("Test/Venue")
+            .unwrap();
         let found = one_after_the_other(&recurrence(&case()), &zone);
         found.into_iter().map(|(at, _)| at).collect::<Vec<i64>>()
     };
     let (by_old, by_new) = (found(&old), found(&new));
     for (dir, found) in [(&old, &by_old), (&new, &by_new)] {
         let path = dir.display().to_string();
-        let Some(expected) = reference("a zone whose data changes", &[case()], &[("PYTHONTZPATH", &path)]) else { return };
+        let Some(expected) = reference(
+            "a zone whose data changes",
+            &[case()],
+            &[("PYTHONTZPATH", &path)],
+        ) else {
+            return;
+        };
         assert_eq!(*found, expected[0]);
     }
     // The same until then, an hour earlier after.

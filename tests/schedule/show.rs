@@ -31,7 +31,11 @@ pub fn steps(log: &[Value]) -> Vec<(u64, String, Option<f64>)> {
         .iter()
         .map(|entry| {
             let what = entry["what"].as_str().unwrap().to_owned();
-            (entry["step"].as_u64().unwrap(), what, entry["late_ms"].as_f64())
+            (
+                entry["step"].as_u64().unwrap(),
+                what,
+                entry["late_ms"].as_f64(),
+            )
         })
         .collect()
 }

@@ -19,7 +19,7 @@ use super::desk::Sound;
 use super::error::EngineError;
 use super::format::Format;
 use super::health::Gauge;
-use super::mix::Picture;
+use super::mix::{Input, Picture};
 use super::out::Out;
 use super::stop::Stop;
 use crate::bridge::protocol::{EngineEvent, SourceState};
@@ -39,7 +39,7 @@ const RETRY: Duration = Duration::from_millis(700);
 pub struct Feed {
     /// Index into `EngineSpec::sources`.
     pub source: usize,
-    pub pictures: SyncSender<Picture>,
+    pub pictures: SyncSender<Input>,
     pub sounds: SyncSender<Sound>,
     pub picture: bool,
     pub sound: bool,
@@ -53,8 +53,9 @@ pub struct Closed;
 impl Feed {
     fn video(&self, at: MediaTime, frame: gst::Buffer) -> Result<(), Closed> {
         self.gauge.picture(at, &frame);
+        let source = self.source;
         self.pictures
-            .send(Picture { at, frame })
+            .send(Input::Picture(Picture { source, at, frame }))
             .map_err(|_| Closed)
     }
 

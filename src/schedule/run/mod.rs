@@ -81,7 +81,9 @@ pub struct Run {
     /// When the step before was begun or left out.
     last: Moment,
     held: Option<Moment>,
-    /// Since the last scene was taken.
+    /// The last that the run took.
+    scene: Option<String>,
+    /// Since then.
     clip_seen: bool,
     clip_plays: bool,
     /// Nothing is left to be done, and that has been told.
@@ -109,8 +111,8 @@ pub enum Output {
 pub enum Input {
     /// How loud a source is, in dBFS; None: silence.
     Heard { source: String, db: Option<f32> },
-    /// Whether a clip plays in the scene on air.
-    Clip { plays: bool },
+    /// The scene on air in which a clip plays, if one does.
+    Clip { scene: Option<String> },
     /// What became of a step, with a note for people or the reason why not.
     Result {
         step: usize,
@@ -168,6 +170,7 @@ impl Run {
             cursor: 0,
             last: start,
             held: None,
+            scene: None,
             clip_seen: false,
             clip_plays: false,
             over: false,
@@ -282,7 +285,9 @@ impl Run {
         let mut out = Vec::new();
         match input {
             Input::Heard { source, db } => self.heard(now, &source, db),
-            Input::Clip { plays } => {
+            Input::Clip { scene } => {
+                // What is told may be older than the take.
+                let plays = scene.is_some() && (self.scene.is_none() || scene == self.scene);
                 self.clip_plays = plays;
                 self.clip_seen |= plays;
             }
@@ -427,7 +432,8 @@ impl Run {
             out.push(Output::Save);
         }
         self.slots[index].state = State::Begun { at: now };
-        if matches!(action, Action::Scene { .. }) {
+        if let Action::Scene { scene, .. } = &action {
+            self.scene = Some(scene.clone());
             self.clip_seen = false;
             self.clip_plays = false;
         }

@@ -225,9 +225,11 @@ fn conditions() {
     );
     let mut world = World::new(&show);
     world.until(1.0);
-    world.input(Input::Clip { plays: true });
+    world.input(Input::Clip {
+        scene: Some("opener".into()),
+    });
     world.until(12.0);
-    world.input(Input::Clip { plays: false });
+    world.input(Input::Clip { scene: None });
     world.until(13.0);
     let heard = |db| Input::Heard {
         source: "desk".into(),
