@@ -17,7 +17,7 @@ test_packages=(
     nginx libnginx-mod-rtmp libnginx-mod-stream
     ffmpeg gstreamer1.0-tools
     gstreamer1.0-rtsp gir1.2-gst-rtsp-server-1.0 python3-gi
-    iproute2 util-linux openssl libfaketime systemd
+    iproute2 util-linux openssl libfaketime systemd python3-venv libc-bin
 )
 
 fail() {
@@ -52,4 +52,18 @@ need_cargo() {
         . "$HOME/.cargo/env"
     fi
     command -v cargo >/dev/null || fail "cargo is missing. Install Rust with rustup, then run this again."
+}
+
+# What the schedule's tests compare Regia with, as Python packages.
+python_packages=(python-dateutil tzdata icalendar khal aiosmtpd)
+
+# need_python: installs them into target/python.
+need_python() {
+    local venv="$root_dir/target/python" wanted="${python_packages[*]}"
+    [[ -x "$venv/bin/python" && "$(cat "$venv/installed" 2>/dev/null)" == "$wanted" ]] && return 0
+    echo "installing into target/python: $wanted"
+    mkdir -p "$root_dir/target"
+    python3 -m venv "$venv"
+    "$venv/bin/pip" install --quiet --disable-pip-version-check "${python_packages[@]}"
+    echo "$wanted" >"$venv/installed"
 }
