@@ -35,6 +35,8 @@ pub(super) struct Desk {
     last_request: u64,
     pending: BTreeMap<u64, Pending>,
     pub state: Option<MixState>,
+    /// Since the status was renewed.
+    pub changed: bool,
     lookers: BTreeMap<u64, Look>,
     thumbnails: watch::Sender<Thumbnails>,
 }
@@ -52,6 +54,7 @@ impl Default for Desk {
             last_request: 0,
             pending: BTreeMap::new(),
             state: None,
+            changed: false,
             lookers: BTreeMap::new(),
             thumbnails: watch::Sender::default(),
         }

@@ -236,7 +236,13 @@ impl Actor {
         loop {
             let due = self.air.poll_timeout();
             tokio::select! {
-                Some(output) = engine.recv() => self.take(Instant::now(), output),
+                Some(output) = engine.recv() => {
+                    self.take(Instant::now(), output);
+                    // Whoever gave a mix command looks at the status next.
+                    if std::mem::take(&mut self.desk.changed) {
+                        self.publish(&status);
+                    }
+                }
                 request = requests.recv() => match request {
                     Some(request) => self.answer(request, &status),
                     None => break,
