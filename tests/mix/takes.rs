@@ -162,8 +162,9 @@ async fn a_restarted_engine_goes_on_with_the_mix() {
     tell(&mut show, 3, audio).await.unwrap();
     let before = state(&show).unwrap().clone();
     assert_eq!(before.audio["stage"].gain_db, -12.0);
-    let kill = std::process::Command::new("kill").args(["-KILL", &show.pids[0].to_string()]);
-    { kill }.status().unwrap();
+    let pid = show.pids[0].to_string();
+    let mut kill = std::process::Command::new("kill");
+    kill.args(["-KILL", &pid]).status().unwrap();
     show.until("a second engine", |show| show.pids.len() == 2)
         .await;
     show.events.clear();
