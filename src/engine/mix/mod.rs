@@ -482,3 +482,6 @@ pub fn retimed(frame: &gst::Buffer, pts: MediaTime, duration: Duration) -> gst::
     }
     copy
 }
+
+#[cfg(test)]
+mod golden_tests;

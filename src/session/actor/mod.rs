@@ -217,6 +217,17 @@ struct Actor {
     waiting: Option<Arc<Settings>>,
 }
 
+/// The scene that closes. Where everything is delayed that long that the audience would see it after the end, or hardly, it is the
+/// slate, which is put in the place of what waits.
+fn closing_scene(settings: &Settings) -> Option<String> {
+    let session = &settings.session;
+    let seen = session.closing.saturating_sub(settings.window.delay);
+    session
+        .closing_scene
+        .clone()
+        .filter(|_| seen * 2 >= session.closing)
+}
+
 /// How long units are gathered before the destinations are woken for them: about a frame, beside half a second that the encoder
 /// takes with lookahead; not at all where latency was asked for.
 fn gather(tune: Tune) -> Duration {
@@ -240,7 +251,7 @@ impl Actor {
             engine.want_slate();
         }
         Actor {
-            control: Control::new(terms),
+            control: Control::new(terms).closing_with(closing_scene(&settings)),
             secrets: Secrets::new(),
             clock: Clock::of_this_boot(),
             journal,
@@ -297,6 +308,10 @@ impl Actor {
                 Some(output) = engine.recv() => {
                     self.take(Instant::now(), output);
                     shown.levels.send_if_modified(|levels| self.renew_levels(levels));
+                    // Whoever gave a mix command looks at the status next.
+                    if std::mem::take(&mut self.desk.changed) {
+                        self.publish(&shown.status);
+                    }
                 }
                 request = requests.recv() => match request {
                     Some(request) => self.answer(request, &shown.status),
