@@ -9,7 +9,7 @@ runtime_packages=(
     libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev
     gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly
     gstreamer1.0-libav gstreamer1.0-alsa
-    fonts-dejavu-core
+    fonts-open-sans fonts-dejavu-core fonts-wqy-microhei poppler-utils
 )
 
 # The third-party peers and the tools that the tests and benchmarks judge Regia with.

@@ -1,6 +1,6 @@
 //! `resume = "live"`: after an outage the newest keyframe, not what was missed.
 
-use crate::rig::{PATIENCE, Plan, beside_others, seconds};
+use crate::rig::{PATIENCE, Plan, beside_others, gap_s, seconds};
 use regia_testkit::media::Track;
 use std::time::Duration;
 
@@ -28,14 +28,16 @@ fn resume_live_starts_at_the_newest_keyframe_after_an_outage() {
     std::thread::sleep(Duration::from_secs(3));
     let (truth, copy, files) = on_air.truth(&mut [&mut nginx]);
     let lost = truth.video.lost();
+    let gap_s = gap_s(&copy, Track::Video, &lost);
     println!(
-        "resume live: {} pictures of a 6 s outage left out, shed_s {}",
+        "resume live: {} pictures, {gap_s:.2} s of a 6 s outage left out, shed_s {}",
         lost.len(),
         crate::rig::destination(&status, "main").unwrap()["shed_s"]
     );
     assert_eq!(files.len(), 2, "the fault did not happen");
+    // The newest keyframe is 2 s old at most, and so much of 6 s is sent; a busy machine loses another in getting there.
     assert!(
-        lost.len() >= 60,
+        gap_s >= 2.0,
         "not everything since the kill was sent: {truth}"
     );
     let whole = lost.windows(2).all(|pair| pair[1] == pair[0] + 1);

@@ -2,7 +2,7 @@
 //! Regia's own copy recording compared packet by packet with everything that the ingests recorded.
 
 use regia_testkit::lab::{Lab, Side};
-use regia_testkit::media::Recording;
+use regia_testkit::media::{Recording, Track};
 use regia_testkit::nginx::{Nginx, Setup as NginxSetup};
 use regia_testkit::regia::{Regia, Setup as RegiaSetup};
 use regia_testkit::truth::{self, TrackTruth, Truth};
@@ -231,6 +231,17 @@ pub fn destination<'a>(status: &'a Value, id: &str) -> Option<&'a Value> {
         .as_array()?
         .iter()
         .find(|destination| destination["id"] == id)
+}
+
+/// The time on the programme's timeline that the units of one gap took. Their number says less: a machine that is too busy leaves
+/// out frames before they are encoded.
+pub fn gap_s(copy: &Recording, track: Track, lost: &[usize]) -> f64 {
+    let (Some(first), Some(last)) = (lost.first(), lost.last()) else {
+        return 0.0;
+    };
+    let units: Vec<_> = copy.track(track).collect();
+    let after = units.get(last + 1).unwrap_or(&units[*last]);
+    (after.dts_us - units[*first].dts_us) as f64 / 1e6
 }
 
 pub fn url(ingest: &std::net::Ipv4Addr) -> String {

@@ -118,11 +118,14 @@ impl Actor {
             Ok(started) => started,
             Err(error) => return self.not_taken(&error),
         };
+        self.mix_is_gone();
         *engine = output;
         let store = self.store.clone();
         let mut next = Actor::new(settings, handle, carriers, store, self.journal);
         next.notices = self.notices;
         next.answers = self.answers;
+        next.desk = self.desk.anew();
+        next.tell_looks();
         next.last_id = self.last_id;
         next.ended_at = self.ended_at;
         shown.programme.send_replace(next.programme.feed());
