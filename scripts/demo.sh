@@ -7,5 +7,6 @@ set -euo pipefail
 need_packages "${runtime_packages[@]}"
 need_cargo
 cd "$root_dir"
+build_panel
 cargo build --release --locked
 exec target/release/regia demo "$@"

@@ -2,7 +2,8 @@
 //! and starts it anew when it dies or stops making progress. Shell: tokio.
 
 use super::codec::{Decoder, Message, ProtocolError};
-use super::protocol::{Down, EngineEvent, Up, VERSION};
+use super::mix::{MixCommand, MixState};
+use super::protocol::{Down, EngineEvent, Pushed, Up, VERSION};
 use super::restart::RestartPolicy;
 use crate::config::EngineSpec;
 use std::io;
@@ -20,6 +21,8 @@ use tracing::{Instrument, info, info_span, warn};
 
 /// How long an engine that was told to stop may take to hand over its last units.
 const STOP_GRACE: Duration = Duration::from_secs(2);
+/// What is pushed and waits for the engine to take it: some seconds of units.
+const PUSHED_QUEUE: usize = 512;
 /// A line of stderr longer than this is logged in parts.
 const LOG_LINE: u64 = 8 << 10;
 
@@ -64,10 +67,11 @@ pub enum EngineOutput {
     },
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 enum EngineCommand {
     SetBitrate { kbps: u32 },
     WantSlate,
+    Mix { request: u64, command: MixCommand },
     Stop,
 }
 
@@ -75,6 +79,23 @@ enum EngineCommand {
 #[derive(Debug)]
 pub struct EngineHandle {
     commands: mpsc::UnboundedSender<EngineCommand>,
+    pushed: mpsc::Sender<(u16, Pushed)>,
+}
+
+/// Hands over what is pushed to `rtmp` sources.
+#[derive(Clone, Debug)]
+pub struct Inlet(mpsc::Sender<(u16, Pushed)>);
+
+impl Inlet {
+    /// False: the engine does not keep up, or there is none just now, and it has not been taken.
+    pub fn put(&self, source: u16, pushed: Pushed) -> bool {
+        self.0.try_send((source, pushed)).is_ok()
+    }
+
+    /// Until no engine follows.
+    pub async fn closed(&self) {
+        self.0.closed().await;
+    }
 }
 
 impl EngineHandle {
@@ -89,6 +110,16 @@ impl EngineHandle {
         let _ = self.commands.send(EngineCommand::WantSlate);
     }
 
+    /// Answered by `EngineEvent::MixDone` with the same number, unless the run ends before. What is looked at holds for the runs
+    /// that follow as well.
+    pub fn mix(&self, request: u64, command: MixCommand) {
+        let _ = self.commands.send(EngineCommand::Mix { request, command });
+    }
+
+    pub fn inlet(&self) -> Inlet {
+        Inlet(self.pushed.clone())
+    }
+
     /// The engine hands over what it has, ends, and is not started again; then the output channel closes.
     pub fn stop(&self) {
         let _ = self.commands.send(EngineCommand::Stop);
@@ -98,24 +129,33 @@ impl EngineHandle {
 /// Starts the supervisor as a task. It ends when it is told to stop or when `output` is closed.
 pub fn start(settings: SupervisorSettings, output: mpsc::Sender<EngineOutput>) -> EngineHandle {
     let (commands, receiver) = mpsc::unbounded_channel();
+    let (pushed, pushed_receiver) = mpsc::channel(PUSHED_QUEUE);
     let supervisor = Supervisor {
         settings,
         output,
         commands: receiver,
+        pushed: pushed_receiver,
         bitrate_kbps: None,
         wants_slate: false,
+        mix: None,
+        look: None,
     };
     tokio::spawn(supervisor.run());
-    EngineHandle { commands }
+    EngineHandle { commands, pushed }
 }
 
 struct Supervisor {
     settings: SupervisorSettings,
     output: mpsc::Sender<EngineOutput>,
     commands: mpsc::UnboundedReceiver<EngineCommand>,
+    pushed: mpsc::Receiver<(u16, Pushed)>,
     /// What was last asked for, if it was changed in flight: a new run starts with it.
     bitrate_kbps: Option<u32>,
     wants_slate: bool,
+    /// How the programme was arranged last: the next run goes on with it.
+    mix: Option<Box<MixState>>,
+    /// What somebody looks at: the next run makes it too.
+    look: Option<(u64, MixCommand)>,
 }
 
 /// Why a run is over.
@@ -218,15 +258,20 @@ impl Supervisor {
         let start = Down::Start {
             version: VERSION,
             spec: Box::new(self.settings.spec.clone()),
-            mix: None,
+            mix: self.mix.clone(),
         };
         let bitrate = self.bitrate_kbps.map(|kbps| Down::SetBitrate { kbps });
         let slate = self.wants_slate.then_some(Down::EncodeSlate);
-        for message in std::iter::once(start).chain(bitrate).chain(slate) {
+        let look = self.look.clone();
+        let look = look.map(|(request, command)| Down::Mix { request, command });
+        let start = std::iter::once(start).chain(bitrate);
+        for message in start.chain(slate).chain(look) {
             if let Err(text) = send(&mut writer, &message).await {
                 return RunEnd::Failed(text);
             }
         }
+        // What was pushed while there was no engine is old.
+        while self.pushed.try_recv().is_ok() {}
         let mut ups = UpReader {
             reader,
             decoder: Decoder::new(),
@@ -251,11 +296,22 @@ impl Supervisor {
                             return RunEnd::Failed(text);
                         }
                     }
+                    Some(EngineCommand::Mix { request, command }) => {
+                        self.note_look(request, &command);
+                        if let Err(text) = send(&mut writer, &Down::Mix { request, command }).await {
+                            return RunEnd::Failed(text);
+                        }
+                    }
                     Some(EngineCommand::Stop) | None => {
                         self.hand_over_the_rest(run, &mut ups, &mut writer).await;
                         return RunEnd::Stopped;
                     }
                 },
+                Some((source, pushed)) = self.pushed.recv() => {
+                    if let Err(text) = send(&mut writer, &Down::Pushed { source, pushed }).await {
+                        return RunEnd::Failed(text);
+                    }
+                }
                 read = timeout_at(deadline, ups.next()) => match read {
                     Err(_) => return RunEnd::Failed(self.stall_text(first_unit)),
                     Ok(Err(text)) => return RunEnd::Failed(text),
@@ -265,6 +321,9 @@ impl Supervisor {
                     Ok(Ok(Some(up))) => {
                         if let Up::Event(EngineEvent::Fatal { text }) = &up {
                             fatal = Some(text.clone());
+                        }
+                        if let Up::Event(EngineEvent::Mix(state)) = &up {
+                            self.mix = Some(state.clone());
                         }
                         let is_unit = matches!(up, Up::Unit(_));
                         if !self.report(EngineOutput::Message { run, up }).await {
@@ -278,6 +337,12 @@ impl Supervisor {
                     }
                 },
             }
+        }
+    }
+
+    fn note_look(&mut self, request: u64, command: &MixCommand) {
+        if matches!(command, MixCommand::Look { .. }) {
+            self.look = Some((request, command.clone()));
         }
     }
 
@@ -323,6 +388,8 @@ impl Supervisor {
                 command = self.commands.recv() => match command {
                     Some(EngineCommand::SetBitrate { kbps }) => self.bitrate_kbps = Some(kbps),
                     Some(EngineCommand::WantSlate) => self.wants_slate = true,
+                    // Whoever asked has been told that the engine is gone.
+                    Some(EngineCommand::Mix { request, command }) => self.note_look(request, &command),
                     Some(EngineCommand::Stop) | None => return true,
                 },
                 () = &mut wait => return false,

@@ -13,6 +13,7 @@ Examples:
   regia preflight                         what would go wrong if the broadcast started now
   regia live status                       how it stands
   regia live stop                         deliver what is left, then end the broadcast
+  regia scene take wide --fade 500        put a scene on air
   regia key set linkedin < key.txt        a stream key into its encrypted slot
   regia rehearse --tls --as linkedin      an ingest that behaves like LinkedIn, to try against";
 
@@ -71,6 +72,31 @@ pub enum Command {
         #[command(subcommand)]
         command: LiveCommand,
     },
+    /// Scenes of a running daemon: take one on air, make one ready, fade to black
+    #[command(after_help = SCENES)]
+    Scene {
+        #[command(subcommand)]
+        command: SceneCommand,
+    },
+    /// Keys over the programme, which stay through takes
+    Overlay {
+        #[command(subcommand)]
+        command: OverlayCommand,
+    },
+    /// A title's text, live
+    #[command(after_help = "Example:\n  regia title speaker \"Anna Rossi\" \"Mayor of Trento\"")]
+    Title {
+        #[arg(value_name = "ID")]
+        id: String,
+        #[arg(value_name = "LINE")]
+        lines: Vec<String>,
+        /// One JSON object: what became of it, and the status
+        #[arg(long)]
+        json: bool,
+    },
+    /// An input of the audio desk
+    #[command(after_help = AUDIO)]
+    Audio(AudioArgs),
     /// Stream keys, kept encrypted: saved from standard input, shown only by their ends
     Key {
         #[command(subcommand)]
@@ -87,6 +113,9 @@ pub enum Command {
     /// Internal: the process that captures and encodes
     #[command(hide = true)]
     Engine,
+    /// Internal: a process that captures a web page or a screen
+    #[command(hide = true)]
+    Apart,
 }
 
 #[derive(Debug, clap::Args)]
@@ -213,6 +242,123 @@ pub enum LiveCommand {
         #[arg(long)]
         json: bool,
     },
+}
+
+const SCENES: &str = "\
+Examples:
+  regia scene list
+  regia scene preview pip                     make it ready
+  regia scene take                            what is in preview, as it says itself
+  regia scene take wide --fade 500            by a fade of half a second
+  regia scene take wide --transition wipe --from left --ms 800
+  regia scene black                           fade everything to black; any take undoes it";
+
+const AUDIO: &str = "\
+Examples:
+  regia audio lectern --mute
+  regia audio lectern --unmute --gain -3
+  regia audio camera --mode off               follow: heard while its picture is on air";
+
+#[derive(Debug, Subcommand)]
+pub enum SceneCommand {
+    /// Put a scene on air, from the next frame on
+    Take(TakeArgs),
+    /// Make a scene ready
+    Preview {
+        #[arg(value_name = "ID")]
+        scene: String,
+        /// One JSON object: what became of it, and the status
+        #[arg(long)]
+        json: bool,
+    },
+    /// Fade everything to black, or back
+    Black {
+        /// Back to the scene
+        #[arg(long)]
+        off: bool,
+        /// How long it takes [default: 500]
+        #[arg(long, value_name = "N")]
+        ms: Option<u32>,
+        /// One JSON object: what became of it, and the status
+        #[arg(long)]
+        json: bool,
+    },
+    /// The scenes there are, and which is where
+    List {
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+pub struct TakeArgs {
+    /// [default: what is in preview]
+    #[arg(value_name = "ID")]
+    pub scene: Option<String>,
+    /// By a fade of so many milliseconds
+    #[arg(long, value_name = "MS", conflicts_with_all = ["transition", "ms"])]
+    pub fade: Option<u32>,
+    /// cut, fade, dip, slide, push or wipe [default: the scene's own]
+    #[arg(long, value_name = "KIND", value_parser = ["cut", "fade", "dip", "slide", "push", "wipe"])]
+    pub transition: Option<String>,
+    /// How long it takes [default: 500]
+    #[arg(long, value_name = "N")]
+    pub ms: Option<u32>,
+    /// Where the scene comes from, of slide, push and wipe
+    #[arg(long, value_name = "SIDE", value_parser = ["left", "right", "top", "bottom"])]
+    pub from: Option<String>,
+    /// One JSON object: what became of it, and the status
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum OverlayCommand {
+    /// It comes, as it is configured to
+    On {
+        #[arg(value_name = "ID")]
+        id: String,
+        /// One JSON object: what became of it, and the status
+        #[arg(long)]
+        json: bool,
+    },
+    /// It goes
+    Off {
+        #[arg(value_name = "ID")]
+        id: String,
+        /// One JSON object: what became of it, and the status
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+pub struct AudioArgs {
+    #[arg(value_name = "SOURCE")]
+    pub source: String,
+    #[arg(long, conflicts_with = "unmute")]
+    pub mute: bool,
+    #[arg(long)]
+    pub unmute: bool,
+    /// In dB
+    #[arg(long, value_name = "DB", allow_negative_numbers = true)]
+    pub gain: Option<f32>,
+    /// From -1, left, to 1, right
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub pan: Option<f32>,
+    /// In milliseconds, for lips that come later than their sound
+    #[arg(long, value_name = "MS")]
+    pub delay: Option<u32>,
+    /// In Hz; 0 takes it out
+    #[arg(long, value_name = "HZ")]
+    pub high_pass: Option<u32>,
+    /// follow (heard while its picture is on air), on or off
+    #[arg(long, value_name = "MODE", value_parser = ["follow", "on", "off"])]
+    pub mode: Option<String>,
+    /// One JSON object: what became of it, and the status
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -11,6 +11,7 @@ mod passwd;
 mod preflight;
 mod report;
 mod run;
+mod scene;
 mod service;
 
 pub use args::Cli;
@@ -30,6 +31,10 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
             crate::engine::run()?;
             ExitCode::SUCCESS
         }
+        Command::Apart => {
+            crate::engine::apart()?;
+            ExitCode::SUCCESS
+        }
         Command::Check { json } => {
             crate::config::check::check_command(cli.config.as_deref(), json)?.into()
         }
@@ -41,6 +46,12 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Demo(args) => block_on(demo::demo(args))?.into(),
         Command::Preflight(args) => block_on(preflight::preflight(&state, args))?.into(),
         Command::Live { command } => block_on(live::live(state, command))?.into(),
+        Command::Scene { command } => block_on(scene::scene(&state, command))?.into(),
+        Command::Overlay { command } => block_on(scene::overlay(&state, command))?.into(),
+        Command::Title { id, lines, json } => {
+            block_on(scene::title(&state, &id, lines, json))?.into()
+        }
+        Command::Audio(args) => block_on(scene::audio(&state, args))?.into(),
         Command::Key { command } => block_on(key::key(&state, command))?.into(),
         Command::Passwd(args) => block_on(passwd::passwd(&state, args))?.into(),
     })

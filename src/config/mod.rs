@@ -10,6 +10,7 @@ pub mod environment;
 pub mod ingest_url;
 mod inputs;
 mod key;
+mod kinds;
 mod outputs;
 mod picture;
 mod problem;
@@ -17,15 +18,18 @@ mod programme;
 mod reader;
 mod report;
 mod rules;
+mod scenes;
 pub mod settings;
 mod sound;
+mod titles;
 
 pub use crate::secret::{Credentials, Secret};
 pub use desk::*;
 pub use environment::{Environment, Look, System};
 pub use picture::*;
-pub use problem::{ConfigErrors, Place, Problem, Severity};
+pub use problem::{ConfigErrors, Place as TextPlace, Problem, Severity};
 pub use settings::*;
+pub use titles::CountdownTo;
 
 use reader::Table;
 use report::Report;
@@ -95,19 +99,29 @@ pub fn parse(text: &str, file: &str, env: &dyn Environment) -> Result<Loaded, Co
 fn read(root: &Table<'_>, base: &Path, env: &dyn Environment) -> Settings {
     let programme = programme::programme(root);
     let window = programme::window(root, &programme, env.memory_bytes());
-    let (mut sources, sounds, source_ids) = inputs::sources(root, base, env);
-    let scenes = inputs::scenes(root, &sources, &source_ids);
+    let inputs::Inputs {
+        mut sources,
+        sounds,
+        keys,
+        ids: source_ids,
+    } = inputs::sources(root, base, env);
+    let rtmp = kinds::rtmp(root, keys);
+    let (titles, title_ids) = titles::titles(root, base, env);
+    let known = scenes::Known {
+        sources: &sources,
+        source_ids: &source_ids,
+        title_ids: &title_ids,
+    };
+    let scenes = scenes::scenes(root, &known, base, env);
+    let overlays = scenes::overlays(root, &known, base, env);
+    scenes::warn_of_unused(root, &known, &scenes, &overlays);
     sound::settle(root, &mut sources, &sounds, &source_ids, &scenes);
     let (uplinks, uplink_ids) = outputs::uplinks(root, env);
     let destinations = outputs::destinations(root, &programme, base, &uplink_ids, env);
     let recordings = outputs::recordings(root, base, env);
     let panel = programme::panel(root, base, env);
     let session = programme::session(root, &scenes, &destinations);
-    for (key, what) in [
-        ("title", "titles"),
-        ("schedule", "schedule"),
-        ("show", "schedule"),
-    ] {
+    for (key, what) in [("schedule", "schedule"), ("show", "schedule")] {
         root.not_yet(key, what, "");
     }
     root.finish();
@@ -115,9 +129,10 @@ fn read(root: &Table<'_>, base: &Path, env: &dyn Environment) -> Settings {
         programme,
         window,
         sources,
+        rtmp,
         scenes,
-        titles: Vec::new(),
-        overlays: Vec::new(),
+        titles,
+        overlays,
         uplinks,
         destinations,
         recordings,

@@ -3,6 +3,7 @@
 //! Places are fractions of the frame, so that they hold whatever the programme's size.
 
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -47,10 +48,12 @@ impl Scene {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Layer {
     /// Layers of two scenes with one id move from place to place when one scene follows the other.
     pub id: String,
+    /// `{"source": ID}`, `{"title": ID}` or `{"image": PATH}`.
+    #[schema(value_type = Object)]
     pub content: Content,
     pub place: Place,
     /// 0 to 1.
@@ -101,7 +104,7 @@ impl Content {
 }
 
 /// Fractions of the frame. A part of it may lie outside.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Place {
     pub x: f64,
     pub y: f64,
@@ -119,7 +122,7 @@ impl Place {
 }
 
 /// What is cut off the layer's own picture, as fractions of it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Crop {
     pub left: f64,
     pub top: f64,
@@ -127,7 +130,7 @@ pub struct Crop {
     pub bottom: f64,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Border {
     /// As a fraction of the frame's height.
     pub width: f64,
@@ -135,7 +138,7 @@ pub struct Border {
 }
 
 /// What is near `colour` becomes transparent.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ChromaKey {
     pub colour: Colour,
     /// Distance in the chroma plane, 0 to 1, up to which it is gone.
@@ -145,7 +148,7 @@ pub struct ChromaKey {
 }
 
 /// sRGB with opacity, as `#rrggbb` or `#rrggbbaa`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Colour {
     pub red: u8,
     pub green: u8,
@@ -183,7 +186,7 @@ impl Colour {
 }
 
 /// From the scene on air to the next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Transition {
     pub kind: TransitionKind,
     /// How long it takes; a cut takes none.
@@ -194,6 +197,8 @@ pub struct Transition {
 
 impl Transition {
     pub const LONGEST_MS: u32 = 5_000;
+    /// When a kind is named and no time.
+    pub const USUAL_MS: u32 = 500;
     pub const CUT: Transition = Transition {
         kind: TransitionKind::Cut,
         ms: 0,
@@ -208,7 +213,7 @@ impl Transition {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum TransitionKind {
     Cut,
@@ -224,7 +229,34 @@ pub enum TransitionKind {
     Wipe,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+impl TransitionKind {
+    pub const ALL: [(&str, TransitionKind); 6] = [
+        ("cut", TransitionKind::Cut),
+        ("fade", TransitionKind::Fade),
+        ("dip", TransitionKind::Dip),
+        ("slide", TransitionKind::Slide),
+        ("push", TransitionKind::Push),
+        ("wipe", TransitionKind::Wipe),
+    ];
+}
+
+impl fmt::Display for TransitionKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let named = TransitionKind::ALL.iter().find(|(_, kind)| kind == self);
+        f.write_str(named.map_or("", |(name, _)| name))
+    }
+}
+
+impl Side {
+    pub const ALL: [(&str, Side); 4] = [
+        ("left", Side::Left),
+        ("right", Side::Right),
+        ("top", Side::Top),
+        ("bottom", Side::Bottom),
+    ];
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Side {
     Left,
@@ -309,6 +341,9 @@ pub struct Overlay {
     pub layer: Layer,
     /// It is there from the start.
     pub on: bool,
+    /// None: as its title does; without one, cut.
+    pub appear: Option<Appear>,
+    pub vanish: Option<Appear>,
 }
 
 impl Overlay {

@@ -276,6 +276,21 @@ impl<'r> Table<'r> {
         strings
     }
 
+    /// A list of numbers. The caller checks how many there are and their range.
+    pub fn numbers(&self, key: &'static str, example: &str) -> Option<Vec<f64>> {
+        let value = self.value(key)?;
+        let items = value.get_ref().as_array().map(|items| {
+            let numbers = items.iter().map(|item| as_number(item.get_ref()));
+            numbers.collect::<Option<Vec<f64>>>()
+        });
+        let numbers = items.flatten();
+        if numbers.is_none() {
+            let wanted = "a list of numbers";
+            self.wrong_type(&self.at(key), value.get_ref(), wanted, example);
+        }
+        numbers
+    }
+
     /// The table of that name; an empty one when it is not there.
     pub fn table(&self, key: &'static str) -> Table<'r> {
         let value = self.value(key);

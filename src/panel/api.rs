@@ -117,6 +117,10 @@ pub fn session_refused(error: SessionError) -> Refused {
             Refusal::NotOnAir { .. } => (StatusCode::CONFLICT, "not-on-air"),
             Refusal::Extend { .. } => (StatusCode::CONFLICT, "not-extended"),
         },
+        SessionError::Unknown { .. } => (StatusCode::NOT_FOUND, "unknown"),
+        SessionError::Mix(_) => (StatusCode::UNPROCESSABLE_ENTITY, "mix"),
+        SessionError::NoEngine => (StatusCode::SERVICE_UNAVAILABLE, "no-engine"),
+        SessionError::Unanswered => (StatusCode::GATEWAY_TIMEOUT, "unanswered"),
         SessionError::Gone => (StatusCode::SERVICE_UNAVAILABLE, "gone"),
     };
     Refused::new(status, code, error.to_string())
@@ -159,6 +163,7 @@ pub fn router(api: Api) -> Router {
         .merge(access::router())
         .merge(configuration::router())
         .merge(super::keys::router().with_state(api.session.clone()))
+        .merge(super::mix::router().with_state(api.session.clone()))
         .merge(super::log::router().with_state(api.session.clone()))
         .merge(super::reports::router().with_state(api.session.clone()))
         .merge(assets::router())

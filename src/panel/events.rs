@@ -4,9 +4,10 @@
 //! so that a client that was away goes on where it was; one that is too slow gets a new snapshot. Numbers start with the wall
 //! clock, so that one from before a restart is never taken for one of now.
 
-use super::access::{Access, Caller, Mark};
+use super::access::{Access, Caller, DeskView, Mark};
 use super::api::Api;
 use super::problem::{Params, Problem, Refused};
+use super::server::Place;
 use crate::session::event::Entry;
 use crate::session::{DestinationView, SessionHandle, Status, clock};
 use axum::Extension;
@@ -91,6 +92,7 @@ pub async fn start(session: SessionHandle, access: Access) -> Events {
         log: VecDeque::new(),
         shown: None,
         shown_at: Instant::now(),
+        desk: (access.desk_holder(), access.desk(None)),
         session,
         access,
     };
@@ -116,6 +118,7 @@ struct Hub {
     log: VecDeque<Value>,
     shown: Option<Status>,
     shown_at: Instant,
+    desk: (Option<Mark>, DeskView),
 }
 
 impl Hub {
@@ -206,8 +209,13 @@ impl Hub {
     }
 
     fn desk(&mut self) {
-        self.seq += 1;
         let holder = self.access.desk_holder();
+        let now = (holder, self.access.desk(None));
+        if now == self.desk {
+            return;
+        }
+        self.desk = now;
+        self.seq += 1;
         let view =
             |login: Option<&Mark>| message(self.seq, "desk", "desk", &self.access.desk(login));
         let sent = Sent::Desk {
@@ -329,6 +337,7 @@ pub(super) fn not_a_socket(_: WebSocketUpgradeRejection) -> Refused {
 pub async fn events(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
+    place: Option<Extension<Place>>,
     Params(after): Params<After>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Refused> {
@@ -338,6 +347,7 @@ pub async fn events(
         .on_upgrade(move |socket| async move {
             // A client that has gone is no error.
             let _ = attend(socket, api, caller, after.after).await;
+            drop(place);
         }))
 }
 

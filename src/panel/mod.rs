@@ -11,6 +11,7 @@ mod idempotency;
 pub mod keys;
 pub mod log;
 mod metrics;
+pub mod mix;
 mod openapi;
 mod preflight;
 mod preview;

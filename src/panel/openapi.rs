@@ -2,7 +2,7 @@
 
 use super::configuration::KINDS;
 use super::{access, api, configuration, events, keys, log, metrics, preflight, preview};
-use super::{recordings, reports, system};
+use super::{mix, recordings, reports, system};
 use axum::Json;
 use utoipa::openapi::path::{Parameter, ParameterIn, PathItem};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
@@ -24,6 +24,8 @@ use utoipa::{Modify, OpenApi};
         access::desk_take, access::desk_ask, access::desk_release,
         api::status, events::events, preview::programme, preflight::report,
         api::live_start, api::live_stop, api::live_extend, api::live_dump, api::live_mark,
+        mix::scenes, mix::preview, mix::take, mix::black, mix::overlay, mix::title, mix::audio, mix::reset_loudness,
+        mix::of_source, mix::of_programme,
         keys::list, keys::save, keys::delete,
         log::sessions, log::of_session, log::newest, reports::json, reports::html,
         recordings::list, recordings::download,

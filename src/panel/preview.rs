@@ -6,6 +6,7 @@
 use super::access::Caller;
 use super::api::Api;
 use super::problem::Problem;
+use super::server::Place;
 use crate::media::MediaTime;
 use crate::recording::Tags;
 use crate::rtmp::flv_file;
@@ -33,6 +34,7 @@ const LOOK: Duration = Duration::from_secs(2);
 pub async fn programme(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
+    place: Option<Extension<Place>>,
     upgrade: Result<WebSocketUpgrade, axum::extract::ws::rejection::WebSocketUpgradeRejection>,
 ) -> Result<Response, super::problem::Refused> {
     let upgrade = upgrade.map_err(super::events::not_a_socket)?;
@@ -41,6 +43,7 @@ pub async fn programme(
         .on_upgrade(move |socket| async move {
             // A viewer that has gone is no error.
             let _ = show(socket, api, caller).await;
+            drop(place);
         }))
 }
 

@@ -124,7 +124,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
                 format!("the body can't be read: {}", error.body_text()),
             )
         })?;
-        if !is_json && !(says_nothing && bytes.is_empty()) {
+        if !(is_json || says_nothing && bytes.is_empty()) {
             let text = "the body must be JSON: send it with Content-Type: application/json";
             let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
             return Err(Refused::new(status, "not-json", text.to_owned()));

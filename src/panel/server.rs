@@ -15,7 +15,8 @@ use socket2::SockRef;
 use std::collections::VecDeque;
 use std::future::Future;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -67,9 +68,9 @@ impl Server {
     /// Serves until it is dropped. Connections end with it.
     pub async fn run(self) {
         let places = Arc::new(Semaphore::new(CONNECTIONS));
-        let strangers = Strangers::default();
+        let mut strangers = Strangers::default();
         let mut connections = tokio::task::JoinSet::new();
-        for id in 0u64.. {
+        loop {
             let (stream, peer) = match self.listener.accept().await {
                 Ok(accepted) => accepted,
                 Err(error) => {
@@ -89,42 +90,34 @@ impl Server {
                 debug!(%peer, "the panel has too many connections");
                 continue;
             };
+            let asked = Arc::new(AtomicBool::new(false));
             let connection = Connection {
-                id,
                 peer,
                 certificates: self.certificates.clone(),
                 router: self.router.clone(),
-                strangers: strangers.clone(),
+                asked: Arc::clone(&asked),
             };
             let task = connections.spawn(connection.run(stream, place));
-            strangers.came(id, task);
+            strangers.came(asked, task);
         }
     }
 }
 
 /// Connections that have not asked for anything yet, the oldest first.
-#[derive(Clone, Default)]
-struct Strangers(Arc<Mutex<VecDeque<(u64, AbortHandle)>>>);
+#[derive(Default)]
+struct Strangers(VecDeque<(Arc<AtomicBool>, AbortHandle)>);
 
 impl Strangers {
-    fn list(&self) -> std::sync::MutexGuard<'_, VecDeque<(u64, AbortHandle)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// `asked`: set as soon as it has.
+    fn came(&mut self, asked: Arc<AtomicBool>, task: AbortHandle) {
+        self.0
+            .retain(|(asked, task)| !asked.load(Ordering::Relaxed) && !task.is_finished());
+        self.0.push_back((asked, task));
     }
 
-    fn came(&self, id: u64, task: AbortHandle) {
-        if !task.is_finished() {
-            self.list().push_back((id, task));
-        }
-    }
-
-    fn is_known(&self, id: u64) {
-        self.list().retain(|(its, _)| *its != id);
-    }
-
-    fn send_one_away(&self) -> bool {
-        let mut list = self.list();
-        while let Some((_, task)) = list.pop_front() {
-            if !task.is_finished() {
+    fn send_one_away(&mut self) -> bool {
+        while let Some((asked, task)) = self.0.pop_front() {
+            if !asked.load(Ordering::Relaxed) && !task.is_finished() {
                 task.abort();
                 return true;
             }
@@ -134,11 +127,11 @@ impl Strangers {
 }
 
 struct Connection {
-    id: u64,
     peer: SocketAddr,
     certificates: Option<Arc<Certificates>>,
     router: Router,
-    strangers: Strangers,
+    /// It has sent a whole request's head.
+    asked: Arc<AtomicBool>,
 }
 
 impl Connection {
@@ -173,11 +166,11 @@ impl Connection {
             address: Some(self.peer.ip()),
         };
         let place = Arc::new(place);
-        let (strangers, id) = (self.strangers.clone(), self.id);
+        let asked = self.asked;
         let service = service_fn(move |mut request: Request<Incoming>| {
-            strangers.is_known(id);
+            asked.store(true, Ordering::Relaxed);
             request.extensions_mut().insert(transport);
-            // A connection that became a WebSocket keeps its place by this.
+            // Whoever makes a WebSocket of it keeps its place by this.
             request.extensions_mut().insert(Place(Arc::clone(&place)));
             self.router.clone().oneshot(request)
         });
@@ -193,7 +186,6 @@ impl Connection {
             if let Err(error) = served {
                 debug!(peer = %self.peer, %error, "a connection to the panel ended");
             }
-            self.strangers.is_known(self.id);
         }
     }
 }

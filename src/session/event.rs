@@ -4,6 +4,7 @@
 //! An entry is written once and never changed. Whoever reads an old journal meets only words that were written then, so
 //! a variant may gain optional fields, and no word may change its meaning.
 
+use crate::config::{AudioChange, TransitionKind};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::time::Duration;
@@ -198,6 +199,32 @@ pub enum Event {
         destination: String,
         limit_s: f64,
     },
+
+    /// A scene came on air.
+    SceneTaken {
+        scene: String,
+        transition: TransitionKind,
+        ms: u32,
+    },
+    /// Everything was faded to black, or back.
+    FadedToBlack {
+        on: bool,
+    },
+    /// A key over the programme came or went.
+    OverlaySwitched {
+        overlay: String,
+        on: bool,
+    },
+    TitleSet {
+        title: String,
+        lines: Vec<String>,
+    },
+    /// An input of the desk was changed.
+    AudioChanged {
+        source: String,
+        change: AudioChange,
+    },
+    LoudnessReset,
 
     /// What was delayed and not yet sent was thrown away.
     Dump {
@@ -519,6 +546,32 @@ impl fmt::Display for Event {
                 write!(f, "The closing scene {scene} is shown.")
             }
             Event::ClosingScene { scene: None } => f.write_str("The slate is shown to close."),
+            Event::SceneTaken {
+                scene,
+                transition: TransitionKind::Cut,
+                ..
+            } => write!(f, "Scene {scene} is on air."),
+            Event::SceneTaken {
+                scene,
+                transition,
+                ms,
+            } => write!(f, "Scene {scene} is on air, by {transition} of {ms} ms."),
+            Event::FadedToBlack { on: true } => f.write_str("The programme is faded to black."),
+            Event::FadedToBlack { on: false } => f.write_str("The programme is back from black."),
+            Event::OverlaySwitched { overlay, on } => {
+                write!(
+                    f,
+                    "Overlay {overlay} is {}.",
+                    if *on { "on" } else { "off" }
+                )
+            }
+            Event::TitleSet { title, lines } => {
+                write!(f, "Title {title} reads {:?}.", lines.join(" / "))
+            }
+            Event::AudioChanged { source, change } => {
+                write!(f, "Sound of {source}: {}.", change)
+            }
+            Event::LoudnessReset => f.write_str("Loudness counts from here."),
             Event::LimitReached {
                 destination,
                 limit_s,

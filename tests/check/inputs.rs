@@ -251,27 +251,6 @@ fn sources_and_scenes() {
         ],
     );
     says(
-        "layers = [{ source = \"stage\" }]",
-        "layers = [{ source = \"stage\" }, { source = \"stage\" }]",
-        &[
-            "21:10: scene \"wide\".layers: 2 layers, but this version of Regia shows one, full-frame; keep one",
-        ],
-    );
-    says(
-        "{ source = \"stage\" }",
-        "{ source = \"stage\", opacity = 0.5 }",
-        &[
-            "21:31: scene \"wide\".layers[1].opacity: this version of Regia has no placing of layers yet; the layer fills the frame",
-        ],
-    );
-    says(
-        "[[uplink]]",
-        "[[scene]]\nid = \"close\"\nlayers = [{ source = \"stage\" }]\n[[uplink]]",
-        &[
-            "23:1: warning: scene \"close\": this version of Regia shows one scene, \"wide\", and has no way to take \"close\" yet",
-        ],
-    );
-    says(
         "[[scene]]\nid = \"wide\"\nlayers = [{ source = \"stage\" }]",
         "[[source]]\nid = \"bars\"\nkind = \"test\"",
         &[

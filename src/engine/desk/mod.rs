@@ -37,26 +37,14 @@ pub enum Sound {
         at: MediaTime,
         samples: Vec<f32>,
     },
-    #[expect(
-        dead_code,
-        reason = "what sends it, the vision mixer and its commands, is the next change"
-    )]
     /// From `at` on the picture shows these sources, and fully after `over`.
     Scene {
         at: MediaTime,
         visible: Vec<usize>,
         over: Duration,
     },
-    #[expect(
-        dead_code,
-        reason = "what sends it, the vision mixer and its commands, is the next change"
-    )]
     /// A source's input has new settings.
     Audio { source: usize, audio: SourceAudio },
-    #[expect(
-        dead_code,
-        reason = "what sends it, the vision mixer and its commands, is the next change"
-    )]
     /// The integrated loudness and the true peak count from now.
     ResetLoudness,
 }

@@ -143,7 +143,7 @@ pub const OPERATIONS: &[(&str, &str, Needs)] = &[
     ("PUT", "/api/v1/config/overlay/{id}", OPERATOR),
     ("DELETE", "/api/v1/config/overlay/{id}", OPERATOR),
     ("GET", "/api/v1/sources", VIEWER),
-    ("GET", "/api/v1/destinations", VIEWER),
+    ("GET", "/api/v1/destinations", OPERATOR),
     ("GET", "/api/v1/titles", VIEWER),
     ("GET", "/api/v1/overlays", VIEWER),
     // The schedule.

@@ -1,7 +1,9 @@
 //! How others act on the session: a handle with a channel to the actor, and the status it shows. Shell.
 
+use super::mix::{Look, MixReply, Thumbnails};
 use super::reload::Applies;
 use super::status::Status;
+use crate::bridge::mix::MixCommand;
 use crate::bridge::report::Levels;
 use crate::config::{Destination, Settings, StreamKey};
 use crate::session::control::{Armed, Keys, Refusal};
@@ -10,6 +12,7 @@ use crate::session::keys::{KeyError, Keyring, Secrets, fingerprint};
 use crate::store::{SessionRow, SlotError, SlotInfo, SlotSettings, Store, StoreError};
 use crate::window::Feed;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
@@ -29,6 +32,19 @@ pub enum SessionError {
     IdempotencyReused,
     #[error("the configuration was changed just now: look at it, and do this again")]
     Changed,
+    #[error("there is no {kind} {id:?}; {known}")]
+    Unknown {
+        kind: &'static str,
+        id: String,
+        known: String,
+    },
+    /// In the mixer's own words.
+    #[error("{0}")]
+    Mix(String),
+    #[error("the engine is starting: try again in a moment")]
+    NoEngine,
+    #[error("the engine has not answered: it may still do what was asked; look at the status")]
+    Unanswered,
     #[error("the session has ended")]
     Gone,
 }
@@ -135,6 +151,16 @@ pub(super) enum Request {
         next: Option<Armed>,
         secrets: Secrets,
     },
+    Mix {
+        command: MixCommand,
+        who: Who,
+        reply: MixReply,
+    },
+    /// Somebody looks, or looks no more.
+    Look {
+        looker: u64,
+        look: Option<Look>,
+    },
     /// For the log.
     Note(Who, Event),
     Reload {
@@ -154,6 +180,9 @@ pub struct SessionHandle {
     pub(super) keyring: Keyring,
     pub(super) store: Option<Store>,
     pub(super) entries: broadcast::Sender<Arc<Entry>>,
+    pub(super) thumbnails: watch::Receiver<Thumbnails>,
+    /// How many have looked so far.
+    pub(super) lookers: Arc<AtomicU64>,
 }
 
 impl SessionHandle {

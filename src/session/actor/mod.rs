@@ -7,6 +7,7 @@
 mod broadcast;
 mod handle;
 mod memory;
+mod mix;
 mod programme;
 mod recordings;
 mod reload;
@@ -15,13 +16,15 @@ mod status;
 mod terms;
 
 pub use handle::{Anyway, SessionError, SessionHandle, StartAsk, StopAsk};
+pub use mix::{Look, Looking, Thumbnails};
 pub use reload::Applies;
 pub use status::{DestinationView, SourceStatus, Status};
 
 use super::air::Air;
 use super::clock::{self, Clock};
-use super::control::{Control, RunId};
+use super::control::{Control, RunId, Terms};
 use super::event::Totals;
+use super::intake;
 use super::journal::Journal;
 use super::keys::{Keyring, Memory, Secrets};
 use super::overload::Overload;
@@ -64,6 +67,10 @@ pub async fn start(settings: Settings, memory: Option<Memory>) -> io::Result<Ses
         }
     };
     let keyring = Keyring::new(store.clone(), vault);
+    if let Some(rtmp) = &settings.rtmp {
+        let ids: Vec<String> = settings.sources.iter().map(|s| s.id.clone()).collect();
+        intake::start(rtmp, &ids, keyring.clone(), engine.inlet());
+    }
     let found = match &store {
         Some(store) => Found::look(&keyring, store, &settings).await,
         None => Ok(None),
@@ -88,6 +95,7 @@ pub async fn start(settings: Settings, memory: Option<Memory>) -> io::Result<Ses
     }
     memory::tell_notices(&actor.notices);
     let entries = actor.journal.listen();
+    let thumbnails = actor.desk.thumbnails();
     let (sender, status) = watch::channel(actor.status(Instant::now(), clock::moment()));
     let shown = Shown {
         status: sender,
@@ -104,22 +112,33 @@ pub async fn start(settings: Settings, memory: Option<Memory>) -> io::Result<Ses
         keyring,
         store,
         entries,
+        thumbnails,
+        lookers: Arc::default(),
     };
     tokio::spawn(actor.run(inbox, engine_output, shown));
     Ok(handle)
 }
 
 fn start_engine(settings: &Settings) -> io::Result<(EngineHandle, mpsc::Receiver<EngineOutput>)> {
-    let spec = EngineSpec {
+    let (output, engine_output) = mpsc::channel(256);
+    let engine = supervisor::start(SupervisorSettings::new(spec(settings))?, output);
+    Ok((engine, engine_output))
+}
+
+fn spec(settings: &Settings) -> EngineSpec {
+    EngineSpec {
         programme: settings.programme.clone(),
         sources: settings.sources.clone(),
         scenes: settings.scenes.clone(),
         titles: settings.titles.clone(),
         overlays: settings.overlays.clone(),
-    };
-    let (output, engine_output) = mpsc::channel(256);
-    let engine = supervisor::start(SupervisorSettings::new(spec)?, output);
-    Ok((engine, engine_output))
+    }
+}
+
+/// Whether the engine's slate may be wanted: for a guard's close, or for a dump.
+fn wants_slate(settings: &Settings) -> bool {
+    let limited = |terms: &Terms| terms.limits.limit.is_some();
+    !settings.window.delay.is_zero() || terms::of(settings).iter().any(limited)
 }
 
 async fn carriers(settings: &Settings) -> io::Result<watch::Receiver<Carriers>> {
@@ -157,6 +176,7 @@ struct Actor {
     /// When the running engine last told how its sources do.
     health_at: Option<Instant>,
     levels: Option<Levels>,
+    desk: mix::Desk,
     video_kbps: u32,
     overload: Overload,
     sources: BTreeMap<String, SourceStatus>,
@@ -211,8 +231,7 @@ impl Actor {
     ) -> Self {
         let terms = terms::of(&settings);
         let gather = gather(settings.programme.video.tune);
-        let limited = terms.iter().any(|terms| terms.limits.limit.is_some());
-        if limited || !settings.window.delay.is_zero() {
+        if wants_slate(&settings) {
             engine.want_slate();
         }
         Actor {
@@ -230,6 +249,7 @@ impl Actor {
             alarms: BTreeSet::new(),
             health_at: None,
             levels: None,
+            desk: mix::Desk::default(),
             video_kbps: settings.programme.video.bitrate_kbps,
             overload: Overload::default(),
             sources: BTreeMap::new(),
@@ -309,6 +329,7 @@ impl Actor {
         self.control.tick(moment);
         self.carry_out(now);
         self.tend_programme(now);
+        self.tend_mix(now);
         self.keep_account(now);
     }
 

@@ -1,9 +1,11 @@
 //! New settings in a running daemon: taken as soon as nothing is on air. Shell.
 
 use super::handle::SessionError;
-use super::{Actor, Shown, carriers, start_engine};
+use super::{Actor, Shown, carriers, spec, start_engine, terms, wants_slate};
 use crate::bridge::supervisor::EngineOutput;
 use crate::config::Settings;
+use crate::session::control::Control;
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -55,14 +57,50 @@ impl Actor {
         None
     }
 
-    /// An actor that begins anew, with another engine and another timeline. The engine before has ended by then: two would fight
-    /// for the devices.
+    /// What the engine makes stays as it is: it goes on, and whoever looks at the programme sees no break.
+    async fn reload_around_the_engine(mut self, settings: Arc<Settings>, shown: &Shown) -> Self {
+        if settings.uplinks != self.settings.uplinks {
+            match carriers(&settings).await {
+                Ok(carriers) => self.carriers = carriers,
+                Err(error) => return self.not_taken(&error),
+            }
+        }
+        if wants_slate(&settings) {
+            self.engine.want_slate();
+        }
+        self.control = Control::new(terms::of(&settings));
+        self.settings = settings;
+        self.taken(shown)
+    }
+
+    fn not_taken(mut self, error: &io::Error) -> Self {
+        error!(%error, "the new configuration can't be taken: restart the daemon");
+        let notice = format!("The new configuration can't be taken ({error}): restart Regia.");
+        self.notices.push(notice);
+        self
+    }
+
+    fn taken(mut self, shown: &Shown) -> Self {
+        self.notices.retain(|notice| notice != NOTICE);
+        info!("the new configuration is in use");
+        shown.settings.send_replace(Arc::clone(&self.settings));
+        self.tick(Instant::now());
+        self.publish(&shown.status);
+        self
+    }
+
+    /// Begins anew, with another engine and another timeline where it makes something else. The engine before has ended by then: two
+    /// would fight for the devices.
     pub(super) async fn reload(
-        mut self,
+        self,
         settings: Arc<Settings>,
         engine: &mut mpsc::Receiver<EngineOutput>,
         shown: &Shown,
     ) -> Self {
+        let same_delay = settings.window.delay == self.settings.window.delay;
+        if same_delay && spec(&settings) == spec(&self.settings) {
+            return self.reload_around_the_engine(settings, shown).await;
+        }
         self.engine.stop();
         let ended = timeout(ENGINE_ENDS, async {
             while engine.recv().await.is_some() {}
@@ -78,28 +116,20 @@ impl Actor {
         };
         let ((handle, output), carriers) = match started {
             Ok(started) => started,
-            Err(error) => {
-                error!(%error, "the new configuration can't be taken: restart the daemon");
-                let notice =
-                    format!("The new configuration can't be taken ({error}): restart Regia.");
-                self.notices.push(notice);
-                return self;
-            }
+            Err(error) => return self.not_taken(&error),
         };
+        self.mix_is_gone();
         *engine = output;
         let store = self.store.clone();
         let mut next = Actor::new(settings, handle, carriers, store, self.journal);
         next.notices = self.notices;
-        next.notices.retain(|notice| notice != NOTICE);
         next.answers = self.answers;
+        next.desk = self.desk.anew();
+        next.tell_looks();
         next.last_id = self.last_id;
         next.ended_at = self.ended_at;
-        info!("the new configuration is in use");
-        shown.settings.send_replace(Arc::clone(&next.settings));
         shown.programme.send_replace(next.programme.feed());
         shown.levels.send_replace(None);
-        next.tick(Instant::now());
-        next.publish(&shown.status);
-        next
+        next.taken(shown)
     }
 }

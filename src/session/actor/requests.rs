@@ -102,6 +102,18 @@ impl Actor {
                 let _ = reply.send(self.ask_reload(settings));
                 None
             }
+            Request::Mix {
+                command,
+                who,
+                reply,
+            } => {
+                self.mix(command, who, Some(reply));
+                None
+            }
+            Request::Look { looker, look } => {
+                self.look(looker, look);
+                None
+            }
             Request::Note(who, event) => {
                 self.log(who, event);
                 None

@@ -1,6 +1,6 @@
-"""An RTSP camera for tests: serves a file's H.264 and AAC tracks at rtsp://127.0.0.1:PORT/camera, in real time.
+"""An RTSP camera for tests: serves a file's H.264 and AAC tracks at rtsp://HOST:PORT/camera, in real time.
 
-Usage: rtsp_server.py PORT FILE      (prints "ready" once it listens; ends with its parent or on SIGTERM)
+Usage: rtsp_server.py HOST PORT FILE      (prints "ready" once it listens; ends with its parent or on SIGTERM)
 """
 
 import sys
@@ -11,10 +11,10 @@ gi.require_version("Gst", "1.0")
 gi.require_version("GstRtspServer", "1.0")
 from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402
 
-port, path = sys.argv[1:]
+host, port, path = sys.argv[1:]
 Gst.init(None)
 server = GstRtspServer.RTSPServer()
-server.set_address("127.0.0.1")
+server.set_address(host)
 server.set_service(port)
 factory = GstRtspServer.RTSPMediaFactory()
 factory.set_launch(
