@@ -85,8 +85,8 @@ async function evening(size, Hands) {
     // A source.
     await goTo('sources');
     await hands.press(link(/Add a source/));
-    await hands.type(dialog.getByLabel('Name'), 'stage');
-    await hands.choose(dialog.getByLabel('Kind'), 'test');
+    await hands.type(dialog.getByLabel('Name', { exact: true }), 'stage');
+    await hands.choose(dialog.getByLabel('Kind', { exact: true }), 'test');
     await look('source-add');
     await hands.press(dialog.getByRole('button', { name: 'Save and test' }));
     const mixer = (await page.request.get(`${rig.base}/api/v1/scenes`)).ok();
@@ -109,8 +109,8 @@ async function evening(size, Hands) {
     await page.getByRole('heading', { name: 'Rehearsal' }).waitFor();
     if (rig.cable) {
       await hands.press(link(/Add a destination/));
-      await hands.choose(dialog.getByLabel('Platform'), 'custom');
-      await hands.type(dialog.getByLabel('Name'), 'own');
+      await hands.choose(dialog.getByLabel('Platform', { exact: true }), 'custom');
+      await hands.type(dialog.getByLabel('Name', { exact: true }), 'own');
       await hands.type(dialog.getByLabel('Server', { exact: true }), rig.farServer);
       await hands.type(dialog.getByLabel('Stream key'), 'own-key-2');
       await hands.press(dialog.locator('summary'));
