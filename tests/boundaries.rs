@@ -44,6 +44,7 @@ const PURE: &[&str] = &[
     "bridge/report.rs",
     "bridge/codec.rs",
     "engine/mix/geometry.rs",
+    "engine/mix/multiview.rs",
     "engine/mix/plan.rs",
     "engine/mix/switcher.rs",
     "engine/mix/video.rs",

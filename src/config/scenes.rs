@@ -369,8 +369,10 @@ fn layer(
         None
     });
     let content = content(table, known, base, env)?;
-    if table.has("or") && content.source().is_none() {
-        table.problem("or", "stands in for a lost source, and this is none", "");
+    for key in ["or", "crop", "border", "chroma_key"] {
+        if table.has(key) && content.source().is_none() {
+            table.problem(key, "is for sources, and this layer shows none", "");
+        }
     }
     let id = match &content {
         Content::Source(id) | Content::Title(id) => id.clone(),

@@ -28,15 +28,16 @@ use crate::bridge::protocol::{Down, EngineEvent};
 use crate::config::{EngineSpec, Source};
 use crate::media::{AudioConfig, VideoConfig};
 use bytes::Bytes;
-use capture::{Capture, Feed, Inlets, Telling};
+use capture::{Capture, Cue, Feed, Inlets, Telling};
 use clock::Clock;
 use desk::console::Channel;
-use desk::{Desk, Sound};
+use desk::{Desk, LatestLevels, Sound};
 use encode::Encoder;
 use format::Format;
 use gstreamer as gst;
 use health::{Gauge, ProgrammeGauge, Reporter};
-use mix::switcher::Switcher;
+use mix::look::Looks;
+use mix::switcher::{Switcher, clip_source};
 use mix::{Input, Mix};
 use out::{Out, WriteError, Writer};
 use std::collections::BTreeMap;
@@ -162,6 +163,7 @@ impl Engine {
             visible: heard.contains(&index),
         };
         let channels = switcher.sources().iter().enumerate().map(channel);
+        let latest = LatestLevels::default();
         let desk = Desk {
             clock: clock.clone(),
             programme: spec.programme.audio.clone(),
@@ -170,14 +172,30 @@ impl Engine {
             inputs: desk_inputs,
             encoder: sound_out,
             gauge: gauge.clone(),
+            latest: latest.clone(),
         };
         spawn("desk", move || desk.run())?;
+        let clips = spec.scenes.iter();
+        let clips = clips.filter_map(|scene| clip_source(scene, &spec.sources));
+        let cues: BTreeMap<usize, Cue> = clips.map(|clip| (clip, Cue::default())).collect();
         let (inputs, mix_inputs) = mpsc::sync_channel(INPUT_QUEUE);
+        // One at a time: what nobody has time for is left out.
+        let (looks, snapshots) = mpsc::sync_channel(1);
+        let looker = Looks {
+            format: format.clone(),
+            snapshots,
+            levels: latest,
+            out: out.clone(),
+        };
+        spawn("look", move || looker.run())?;
         let mix = Mix {
+            looks,
             clock: clock.clone(),
             format: format.clone(),
             slates,
+            spec: spec.clone(),
             switcher,
+            cues: cues.clone(),
             inputs: mix_inputs,
             encoder: pictures_out,
             sound: sounds.clone(),
@@ -198,7 +216,9 @@ impl Engine {
                     sounds: sounds.clone(),
                     picture: !settings.kind.is_only_sound(),
                     sound: true,
+                    round: None,
                 },
+                cue: cues.get(&index).cloned(),
                 source: settings.clone(),
                 format: format.clone(),
                 clock: clock.clone(),

@@ -207,7 +207,7 @@ fn transitions() {
 /// A clip of this file in the scene "opener", and what else is in the file.
 fn with_clip(more: &str, then: &str) -> String {
     format!(
-        "{SCENE}\n[[source]]\nid = \"clip\"\nkind = \"file\"\npath = \"opener.mp4\"{more}\n[[scene]]\nid = \"opener\"\nlayers = [{{ source = \"clip\" }}]\nthen = \"{then}\""
+        "{SCENE}\n[[source]]\nid = \"clip\"\nkind = \"file\"\npath = \"clips/opener.mp4\"{more}\n[[scene]]\nid = \"opener\"\nlayers = [{{ source = \"clip\" }}]\nthen = \"{then}\""
     )
 }
 

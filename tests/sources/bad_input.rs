@@ -37,8 +37,8 @@ fn make(directory: &Path, name: &str, arguments: &[&[&str]]) -> PathBuf {
 struct Shown {
     pictures: Pictures,
     health: SourceHealth,
-    /// Of the sound that was sent, as far as it was heard: RMS in dBFS.
-    loudest_db: f32,
+    /// Of the sound that was sent, the peak in most of the time, in dBFS: a coder's edges are no matter.
+    level_db: f32,
     lost: Vec<String>,
 }
 
@@ -62,10 +62,12 @@ async fn show(path: &Path, seconds_of_it: f64) -> Shown {
         EngineEvent::Levels(levels) => levels.programme.peak_db[0],
         _ => None,
     });
+    let mut levels: Vec<f32> = levels.collect();
+    levels.sort_by(f32::total_cmp);
     Shown {
         pictures,
         health: health(&show).unwrap(),
-        loudest_db: levels.fold(-200.0, f32::max),
+        level_db: levels.get(levels.len() / 2).copied().unwrap_or(-200.0),
         lost: lost.map(|(_, text)| text).collect(),
     }
 }
@@ -86,9 +88,9 @@ impl Shown {
         assert_eq!(seen.slate_after(end), None, "the picture is there");
         if format.contains("Hz") {
             assert!(
-                (self.loudest_db + 18.06).abs() < 1.0,
+                (self.level_db + 18.06).abs() < 1.0,
                 "{} dBFS",
-                self.loudest_db
+                self.level_db
             );
         }
     }
@@ -125,9 +127,9 @@ async fn sounds_of_other_shapes() {
     assert_eq!(shown.health.format, "480x270 30 fps, 48000 Hz 5.1");
     // Mixed down: the fronts are turned down to make room for the rest.
     assert!(
-        (-30.0..-17.0).contains(&shown.loudest_db),
+        (-30.0..-17.0).contains(&shown.level_db),
         "{}",
-        shown.loudest_db
+        shown.level_db
     );
 }
 
@@ -255,9 +257,9 @@ async fn without_sound_and_without_picture() {
     assert_eq!(shown.health.format, "48000 Hz mono");
     assert_eq!((shown.health.frames, shown.health.frozen_s), (0, None));
     assert!(
-        (shown.loudest_db + 18.06).abs() < 1.0,
+        (shown.level_db + 18.06).abs() < 1.0,
         "{} dBFS",
-        shown.loudest_db
+        shown.level_db
     );
     let seen = Seen::of(&shown.pictures);
     assert!(

@@ -183,6 +183,7 @@ fn cut_twice(mut daemon: Daemon, lab: &Lab) -> (Pictures, Vec<Loss>) {
         sleep(3);
         losses.push(Loss { lost, back });
     }
+    println!("{}", daemon.regia.process.text());
     (daemon.pictures(), losses)
 }
 
@@ -199,7 +200,7 @@ fn an_srt_encoder_behind_a_cut_network() {
     let [ingest, _] = lab.ingests();
     let pipeline = "videotestsrc is-live=true pattern=ball ! video/x-raw,width=480,height=270,framerate=30/1 ! \
                     x264enc tune=zerolatency speed-preset=ultrafast key-int-max=30 bitrate=800 ! mpegtsmux alignment=7 name=m ! \
-                    srtsink uri=srt://:9000?mode=listener wait-for-connection=false \
+                    srtsink uri=srt://0.0.0.0:9000?mode=listener wait-for-connection=false \
                     audiotestsrc is-live=true ! audio/x-raw,rate=48000 ! avenc_aac ! aacparse ! m.";
     let sender = Launch::new("gst-launch-1.0")
         .args(["-q"])

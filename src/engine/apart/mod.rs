@@ -161,6 +161,7 @@ impl Painter {
         let bt709 = gst_video::VideoColorimetry::from_str("bt709").map_err(told)?;
         let frame = gst_video::VideoInfo::builder(format, order.frame.0, order.frame.1)
             .colorimetry(&bt709)
+            .fps(captured.fps())
             .build()
             .map_err(told)?;
         let size = (captured.width(), captured.height());

@@ -5,6 +5,7 @@
 mod address;
 mod anchor;
 mod apart;
+mod cue;
 mod decklink;
 mod decode;
 mod dimensions;
@@ -12,7 +13,7 @@ mod file;
 mod glyphs;
 mod graph;
 mod image;
-mod picture;
+pub mod picture;
 mod pushed;
 mod rtsp;
 mod sound;
@@ -20,6 +21,8 @@ mod srt;
 mod test;
 mod tone;
 mod v4l2;
+
+pub use cue::Cue;
 
 use super::clock::Clock;
 use super::desk::Sound;
@@ -56,6 +59,8 @@ pub struct Feed {
     pub picture: bool,
     pub sound: bool,
     pub gauge: Gauge,
+    /// Of a clip: which time it is that it plays. Its pictures come with their times since its start.
+    pub round: Option<u32>,
 }
 
 /// The mix takes no more: the engine is ending.
@@ -65,9 +70,14 @@ pub struct Closed;
 impl Feed {
     fn video(&self, at: MediaTime, frame: gst::Buffer) -> Result<(), Closed> {
         self.gauge.picture(at, &frame);
-        let source = self.source;
+        let picture = Picture {
+            source: self.source,
+            at,
+            frame,
+            round: self.round,
+        };
         self.pictures
-            .send(Input::Picture(Picture { source, at, frame }))
+            .send(Input::Picture(picture))
             .map_err(|_| Closed)
     }
 
@@ -95,6 +105,8 @@ pub struct Capture {
     pub telling: Telling,
     /// What is pushed to it.
     pub pushed: Outlet,
+    /// Of a file that is played from a take on.
+    pub cue: Option<Cue>,
 }
 
 /// What was told of a source last.
@@ -187,6 +199,7 @@ impl Capture {
                 ..Telling::default()
             },
             pushed: Outlet::default(),
+            cue: None,
         })
     }
 

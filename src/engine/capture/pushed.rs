@@ -102,7 +102,11 @@ fn wait_and_play(capture: &Capture, pushed: &mut Receiver<Pushed>) -> End {
     loop {
         let Some(unit) = first.take() else {
             match pushed.recv_timeout(LOOK) {
-                Ok(part) => first = stream.take(part).ok().flatten(),
+                Ok(part) => match stream.take(part) {
+                    Ok(unit) => first = unit,
+                    // It has gone before anything could be shown.
+                    Err(text) => capture.report_lost(text),
+                },
                 Err(RecvTimeoutError::Timeout) if !capture.stop.wait(Duration::ZERO) => {}
                 Err(_) => return End::Stopped,
             }

@@ -19,10 +19,12 @@ use super::encode::AudioInput;
 use super::health::ProgrammeGauge;
 use super::out::Out;
 use crate::bridge::protocol::EngineEvent;
+use crate::bridge::report::Levels;
 use crate::config::{Audio, SourceAudio};
 use crate::media::MediaTime;
 use console::{Channel, Console};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// What the desk is told.
@@ -49,6 +51,23 @@ pub enum Sound {
     ResetLoudness,
 }
 
+/// The levels as they are now, for whoever draws them.
+#[derive(Clone, Default)]
+pub struct LatestLevels(Arc<Mutex<Option<Levels>>>);
+
+impl LatestLevels {
+    pub fn get(&self) -> Option<Levels> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn set(&self, levels: &Levels) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(levels.clone());
+    }
+}
+
 pub struct Desk {
     pub clock: Clock,
     pub programme: Audio,
@@ -58,6 +77,7 @@ pub struct Desk {
     pub encoder: AudioInput,
     pub gauge: ProgrammeGauge,
     pub out: SyncSender<Out>,
+    pub latest: LatestLevels,
 }
 
 impl Desk {
@@ -86,6 +106,7 @@ impl Desk {
                 }
             }
             if let Some(levels) = console.poll_levels() {
+                self.latest.set(&levels);
                 // A writer that is gone means that the engine is ending.
                 let _ = self.out.send(Out::Event(EngineEvent::Levels(levels)));
             }

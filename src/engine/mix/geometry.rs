@@ -41,8 +41,8 @@ pub struct Tile {
     pub outline: Outline,
 }
 
-/// As `Rect`, but it may begin outside of the frame.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// As `Rect`, but it may begin outside of the frame, and be empty.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Outline {
     pub x: i64,
     pub y: i64,
@@ -67,6 +67,19 @@ impl Outline {
             y: top,
             width: right - left,
             height: bottom - top,
+        })
+    }
+
+    /// What lies in both.
+    pub fn meet(self, other: Outline) -> Option<Outline> {
+        let (x, y) = (self.x.max(other.x), self.y.max(other.y));
+        let width = (self.x + self.width).min(other.x + other.width) - x;
+        let height = (self.y + self.height).min(other.y + other.height) - y;
+        (width > 0 && height > 0).then_some(Outline {
+            x,
+            y,
+            width,
+            height,
         })
     }
 

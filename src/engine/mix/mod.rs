@@ -3,11 +3,16 @@
 //! what the frame is made of, and the `painter` makes it. The sound is mixed beside it, in `desk`, and follows what is told here.
 
 pub mod geometry;
+mod jpeg;
+pub mod look;
+mod multiview;
 pub mod painter;
 pub mod plan;
 pub mod switcher;
+pub mod titles;
 pub mod video;
 
+use super::capture::Cue;
 use super::clock::{Clock, to_clock_time};
 use super::desk::Sound;
 use super::encode::VideoInput;
@@ -15,24 +20,33 @@ use super::format::Format;
 use super::health::ProgrammeGauge;
 use super::health::alarms::Expect;
 use super::out::Out;
+use super::titles::Drawing;
 use crate::bridge::mix::MixCommand;
 use crate::bridge::protocol::EngineEvent;
-use crate::config::{Content, Layer, SourceKind};
+use crate::config::{Content, EngineSpec, Layer, SourceKind};
 use crate::media::MediaTime;
-use geometry::Size;
+use geometry::{Outline, Size};
 use gstreamer as gst;
+use jiff::Timestamp;
+use look::Snapshot;
 use painter::{Image, Images, PaintError, Painter};
-use plan::Plan;
+use plan::{Layers, Plan};
 use std::collections::BTreeMap;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError};
 use std::time::Duration;
 use switcher::{Effect, Switcher};
+use titles::Titles;
 use video::{Grid, Point};
 
 /// What the mix is told.
 #[derive(Debug)]
 pub enum Input {
     Picture(Picture),
+    /// How long a clip is, as far as its file tells.
+    Length {
+        source: usize,
+        length: Option<Duration>,
+    },
     /// Answered by `EngineEvent::MixDone`.
     Command {
         request: u64,
@@ -48,23 +62,33 @@ pub struct Picture {
     pub at: MediaTime,
     /// I420, or A420 of a source that is transparent in parts.
     pub frame: gst::Buffer,
+    /// Of a clip: which time it is that it plays, and `at` counts from its start.
+    pub round: Option<u32>,
 }
 
 /// How long the programme waits for its sources before it starts with their slates.
 const START_PATIENCE: Duration = Duration::from_secs(1);
+
+/// A point that is so late is given the frame before: composing is slower than the programme, and must catch up.
+const LATE: Duration = Duration::from_millis(250);
 
 pub struct Mix {
     pub clock: Clock,
     pub format: Format,
     /// Of each source.
     pub slates: Vec<gst::Buffer>,
+    pub spec: EngineSpec,
     pub switcher: Switcher,
+    /// Of the sources that are clips.
+    pub cues: BTreeMap<usize, Cue>,
     pub inputs: Receiver<Input>,
     pub encoder: VideoInput,
     /// The desk, which begins with the first picture.
     pub sound: SyncSender<Sound>,
     pub gauge: ProgrammeGauge,
     pub out: SyncSender<Out>,
+    /// What is drawn for people.
+    pub looks: SyncSender<Snapshot>,
 }
 
 /// Whoever the mix speaks to is gone: the engine is ending.
@@ -88,10 +112,14 @@ impl Mix {
         let early = self.wait_for_sources();
         let first = self.format.fps.frame_at(self.clock.now()) + 1;
         let origin = self.format.fps.frame_time(first);
-        let painter = match Painter::new(&self.format.layout()) {
-            Ok(painter) => painter,
-            Err(error) => {
-                let text = error.to_string();
+        let texts = self.switcher.titles();
+        let titles = Titles::new(&self.spec, texts, &self.format, origin);
+        let titles = titles.map_err(|error| format!("titles can't be drawn: {error}"));
+        let painter = Painter::new(&self.format.layout()).map_err(|error| error.to_string());
+        let (painter, titles) = match painter.and_then(|painter| Ok((painter, titles?))) {
+            Ok(made) => made,
+            Err(text) => {
+                // Whoever listens to it starts the engine anew.
                 let _ = self.out.send(Out::Event(EngineEvent::Fatal { text }));
                 return;
             }
@@ -102,8 +130,10 @@ impl Mix {
             visible: self.switcher.seen(),
             ids: ids.map(|(n, source)| (source.id.clone(), n)).collect(),
             painter,
+            titles,
             last: None,
             failing: false,
+            look: None,
             mix: self,
         };
         // Whoever ends it is ending the engine.
@@ -139,24 +169,46 @@ struct Running {
     visible: Vec<usize>,
     ids: BTreeMap<String, usize>,
     painter: Painter,
+    titles: Titles,
     last: Option<gst::Buffer>,
     /// Frames can't be composed; told once.
     failing: bool,
+    /// What somebody looks at.
+    look: Option<Look>,
+}
+
+struct Look {
+    every: Duration,
+    next: MediaTime,
+    multiview: bool,
 }
 
 impl Running {
     fn run(&mut self, origin: MediaTime, early: Vec<Input>) -> Result<(), Ended> {
         self.mix.sound.send(Sound::Begin { origin })?;
+        for overlay in self.mix.switcher.overlays_on() {
+            self.titles.switch(&overlay, true, origin);
+        }
         self.tell()?;
         for input in early {
             self.handle(input)?;
         }
         loop {
-            let now = self.mix.clock.now();
-            while let Some(point) = self.grid.poll(now, &self.visible) {
-                self.show(point)?;
+            // What has come goes before what is due: a mix that is late must not fall behind its sources and its operator too.
+            match self.mix.inputs.try_recv() {
+                Ok(input) => {
+                    self.handle(input)?;
+                    continue;
+                }
+                Err(TryRecvError::Empty) => {}
+                Err(TryRecvError::Disconnected) => return Ok(()),
             }
-            let wake = self.grid.poll_timeout(now).since(self.mix.clock.now());
+            let now = self.mix.clock.now();
+            if let Some(point) = self.grid.poll(now, &self.visible) {
+                self.show(point, now)?;
+                continue;
+            }
+            let wake = self.grid.poll_timeout(now).since(now);
             match self.mix.inputs.recv_timeout(wake) {
                 Ok(input) => self.handle(input)?,
                 Err(RecvTimeoutError::Timeout) => {}
@@ -167,8 +219,20 @@ impl Running {
 
     fn handle(&mut self, input: Input) -> Result<(), Ended> {
         match input {
-            Input::Picture(Picture { source, at, frame }) => {
-                self.grid.handle_frame(source, at, frame);
+            Input::Picture(Picture {
+                source,
+                at,
+                frame,
+                round,
+            }) => {
+                match round {
+                    Some(round) => self.grid.handle_clip(source, round, at, frame),
+                    None => self.grid.handle_frame(source, at, frame),
+                }
+                Ok(())
+            }
+            Input::Length { source, length } => {
+                self.mix.switcher.handle_length(source, length);
                 Ok(())
             }
             Input::Command { request, command } => {
@@ -184,12 +248,27 @@ impl Running {
     }
 
     /// Makes the frame of a point and hands it over.
-    fn show(&mut self, point: Point) -> Result<(), Ended> {
+    fn show(&mut self, point: Point, now: MediaTime) -> Result<(), Ended> {
         let plan = self.mix.switcher.plan(point.number);
+        if now.since(point.at) > LATE
+            && let Some(last) = self.last.clone()
+        {
+            self.mix.encoder.repeat(point.at, &last)?;
+            self.carry_out()?;
+            return self.tell();
+        }
+        let wall = self.mix.clock.wall_us(point.at);
+        let wall = Timestamp::from_microsecond(i64::try_from(wall).unwrap_or(0));
+        let wall = wall.unwrap_or(Timestamp::UNIX_EPOCH);
+        for overlay in self.titles.draw(&plan, point.at, wall) {
+            self.mix.switcher.handle_gone(&overlay, point.number + 1);
+        }
         let now = Now {
             grid: &self.grid,
             slates: &self.mix.slates,
             ids: &self.ids,
+            titles: &self.titles,
+            format: &self.mix.format,
             size: self.size(),
         };
         let painted = self.painter.paint(&plan, &now);
@@ -198,10 +277,60 @@ impl Running {
         if let Some(frame) = frame {
             self.mix.gauge.picture(point.at, &frame, expect);
             self.mix.encoder.push(point.at, &frame)?;
-            self.last = Some(frame);
+            self.last = Some(frame.clone());
+            self.look_at(point, wall, frame);
         }
         self.carry_out()?;
         self.tell()
+    }
+
+    /// Hands over what there is, when it is time for whoever looks.
+    fn look_at(&mut self, point: Point, wall: Timestamp, programme: gst::Buffer) {
+        let Some(look) = self.look.as_mut().filter(|look| point.at >= look.next) else {
+            return;
+        };
+        look.next = point.at + look.every;
+        let multiview = look.multiview;
+        let switcher = &self.mix.switcher;
+        let preview = switcher.preview().map(|(scene, layers)| {
+            let plan = Plan::of(layers);
+            self.titles.draw(&plan, point.at, wall);
+            let of_titles = layers
+                .iter()
+                .filter(|layer| layer.content.source().is_none());
+            let drawings = of_titles.map(|layer| {
+                let drawn = self.titles.drawn(layer, None).to_vec();
+                let outline = titles::outline(&self.mix.format, layer);
+                (layer.id.clone(), (drawn, outline))
+            });
+            look::Ready {
+                scene: scene.id.clone(),
+                drawings: drawings.collect(),
+                layers: layers.clone(),
+            }
+        });
+        let names = |layers: &Layers| {
+            let ids = layers.iter().filter_map(|layer| layer.content.source());
+            ids.map(str::to_owned).collect()
+        };
+        let frames = self.mix.slates.iter().enumerate().map(|(index, slate)| {
+            let shown = self.grid.shown(index).map(|(frame, _)| frame);
+            shown.unwrap_or(slate).clone()
+        });
+        let ids = switcher.sources().iter().map(|source| source.id.clone());
+        let snapshot = Snapshot {
+            programme,
+            sources: ids.zip(frames).collect(),
+            preview,
+            on_air: names(switcher.programme_layers()),
+            ready: switcher
+                .preview()
+                .map_or_else(Default::default, |(_, layers)| names(layers)),
+            multiview,
+            scene: switcher.programme().id.clone(),
+        };
+        // One that is still at the last leaves this one out.
+        let _ = self.mix.looks.try_send(snapshot);
     }
 
     fn size(&self) -> Size {
@@ -254,8 +383,33 @@ impl Running {
                     self.mix.sound.send(Sound::Audio { source, audio })?;
                 }
                 Effect::ResetLoudness => self.mix.sound.send(Sound::ResetLoudness)?,
-                Effect::Start { source, at } => self.grid.start_clip(source, at),
-                Effect::Ready { .. } | Effect::Title { .. } | Effect::Look { .. } => {}
+                Effect::Start { source, at } => {
+                    self.grid.start_clip(source, at);
+                    if let Some(cue) = self.mix.cues.get(&source) {
+                        cue.start(at);
+                    }
+                }
+                Effect::Ready { source } => {
+                    if let Some(cue) = self.mix.cues.get(&source) {
+                        self.grid.ready_clip(source, cue.ready());
+                    }
+                }
+                Effect::Title { id, lines } => {
+                    let at = self.mix.format.fps.frame_time(self.grid.next());
+                    self.titles.set(&id, &lines, at);
+                }
+                Effect::Switch { overlay, on, at } => self.titles.switch(&overlay, on, at),
+                Effect::Look {
+                    thumbnails_per_s,
+                    multiview,
+                } => {
+                    let every = Duration::from_secs(1).checked_div(thumbnails_per_s.min(10));
+                    self.look = every.map(|every| Look {
+                        every,
+                        next: MediaTime::ZERO,
+                        multiview,
+                    });
+                }
             }
         }
         Ok(())
@@ -281,6 +435,8 @@ struct Now<'a> {
     grid: &'a Grid<gst::Buffer>,
     slates: &'a [gst::Buffer],
     ids: &'a BTreeMap<String, usize>,
+    titles: &'a Titles,
+    format: &'a Format,
     size: Size,
 }
 
@@ -305,13 +461,12 @@ impl Images for Now<'_> {
             .shown(id)
             .or_else(|| self.shown(layer.or.as_deref()?))
             .or_else(|| self.slates.get(*self.ids.get(id)?))?;
-        // A420 has a plane of luma's size more than I420.
-        let Size { width, height } = self.size;
-        Some(Image {
-            frame: frame.clone(),
-            size: self.size,
-            alpha: frame.size() >= width * height * 5 / 2,
-        })
+        Some(Image::of_source(frame.clone(), self.size))
+    }
+
+    fn drawings(&self, layer: &Layer, overlay: Option<&str>) -> (&[Drawing], Outline) {
+        let drawn = self.titles.drawn(layer, overlay);
+        (drawn, titles::outline(self.format, layer))
     }
 }
 

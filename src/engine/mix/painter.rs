@@ -7,6 +7,7 @@ use super::geometry::{Outline, Rect, Size, Tile, even, tile};
 use super::plan::{Base, Key, Plan, Step, Way};
 use crate::config::{ChromaKey, Colour, Layer, Side};
 use crate::engine::format::I420Layout;
+use crate::engine::titles::Drawing;
 use gst_video::{VideoFormat, VideoFrameRef, VideoInfo};
 use gstreamer as gst;
 use gstreamer::prelude::*;
@@ -28,15 +29,27 @@ pub struct Image {
     pub alpha: bool,
 }
 
-/// Says what a layer shows now; None: nothing.
+impl Image {
+    /// A source's frame, of the programme's size. One that is transparent in parts has a plane more.
+    pub fn of_source(frame: gst::Buffer, size: Size) -> Self {
+        let alpha = frame.size() >= size.width * size.height * 5 / 2;
+        Image { frame, size, alpha }
+    }
+}
+
+/// What there is to be shown now.
 pub trait Images {
+    /// Of a layer that is a source; None: nothing.
     fn image(&self, layer: &Layer) -> Option<Image>;
+
+    /// Of one that is a title or an image, of an overlay if it is one's, and where the canvas lies that they lie in.
+    fn drawings(&self, layer: &Layer, overlay: Option<&str>) -> (&[Drawing], Outline);
 }
 
 /// There is no memory for frames, or GStreamer can't scale.
 #[derive(Debug, thiserror::Error)]
 #[error("a frame can't be composed: {0}")]
-pub struct PaintError(String);
+pub struct PaintError(pub String);
 
 impl From<gst::glib::BoolError> for PaintError {
     fn from(error: gst::glib::BoolError) -> Self {
@@ -75,25 +88,46 @@ struct Scaler {
 }
 
 /// A layer with what it shows and where.
-struct Piece<'a> {
+enum Piece<'a> {
+    Picture(Picture<'a>),
+    Title {
+        drawings: &'a [Drawing],
+        canvas: Outline,
+        weight: u16,
+    },
+}
+
+struct Picture<'a> {
     layer: &'a Layer,
     image: Image,
     tile: Tile,
     weight: u16,
 }
 
-impl Piece<'_> {
+impl Picture<'_> {
     fn is_opaque(&self) -> bool {
         self.weight >= WHOLE && self.layer.chroma_key.is_none() && !self.image.alpha
     }
+}
 
+impl Piece<'_> {
     fn covers(&self, size: Size) -> bool {
-        self.tile.to == size.whole() && self.is_opaque()
+        match self {
+            Piece::Picture(picture) => picture.tile.to == size.whole() && picture.is_opaque(),
+            Piece::Title { .. } => false,
+        }
     }
 
-    /// It covers the frame as it is.
-    fn is_frame(&self, size: Size) -> bool {
-        self.covers(size) && self.image.size == size && self.tile.from == size.whole()
+    /// The frame that is all of it.
+    fn as_frame(&self, size: Size) -> Option<&gst::Buffer> {
+        match self {
+            Piece::Picture(Picture { image, tile, .. })
+                if self.covers(size) && image.size == size && tile.from == size.whole() =>
+            {
+                Some(&image.frame)
+            }
+            _ => None,
+        }
     }
 }
 
@@ -154,13 +188,8 @@ impl Painter {
                 self.join(&first, &second, *way)?
             }
         };
-        for Key {
-            layer,
-            weight,
-            away,
-        } in &plan.keys
-        {
-            if let Some(piece) = self.piece(layer, images, *weight, *away) {
+        for key in &plan.keys {
+            if let Some(piece) = self.piece(&key.layer, images, Some(key)) {
                 frame = self.draw(frame, &piece)?;
             }
         }
@@ -170,68 +199,168 @@ impl Painter {
     /// Layers, lowest first. One that covers the frame alone is given as it is.
     pub fn compose(&mut self, layers: &[Layer], images: &dyn Images) -> Painted<gst::Buffer> {
         let pieces = layers.iter();
-        let pieces = pieces.filter_map(|layer| self.piece(layer, images, WHOLE, 0));
+        let pieces = pieces.filter_map(|layer| self.piece(layer, images, None));
         let mut pieces: Vec<Piece> = pieces.collect();
         // Nothing is seen of what lies under a layer that covers all.
         if let Some(lowest) = pieces.iter().rposition(|piece| piece.covers(self.size)) {
             pieces.drain(..lowest);
         }
         let mut pieces = pieces.into_iter().peekable();
-        let mut frame = match pieces.next_if(|piece| piece.is_frame(self.size)) {
-            Some(lowest) => lowest.image.frame,
-            None if pieces.peek().is_some_and(|piece| piece.covers(self.size)) => self.fresh()?,
+        let lowest = pieces.peek();
+        let whole = lowest.and_then(|piece| piece.as_frame(self.size).cloned());
+        let covered = lowest.is_some_and(|piece| piece.covers(self.size));
+        let is_drawn = whole.is_some();
+        let mut frame = match whole {
+            Some(frame) => frame,
+            None if covered => self.fresh()?,
             None => self.black.clone(),
         };
-        for piece in pieces {
+        for piece in pieces.skip(usize::from(is_drawn)) {
             frame = self.draw(frame, &piece)?;
         }
         Ok(frame)
     }
 
-    /// `away` is how far it still is from its place, on its way from the nearest edge.
     fn piece<'a>(
         &self,
         layer: &'a Layer,
-        images: &dyn Images,
-        weight: u16,
-        away: u16,
+        images: &'a dyn Images,
+        key: Option<&Key>,
     ) -> Option<Piece<'a>> {
-        let weight = f64::from(weight) * layer.opacity.clamp(0.0, 1.0);
-        let weight = weight.round() as u16;
-        let image = images.image(layer).filter(|_| weight > 0)?;
+        let weight = f64::from(key.map_or(WHOLE, |key| key.weight));
+        let weight = (weight * layer.opacity.clamp(0.0, 1.0)).round() as u16;
+        if weight == 0 {
+            return None;
+        }
+        if layer.content.source().is_none() {
+            let overlay = key.map(|key| key.overlay.as_str());
+            let (drawings, canvas) = images.drawings(layer, overlay);
+            return Some(Piece::Title {
+                drawings,
+                canvas,
+                weight,
+            });
+        }
+        let image = images.image(layer)?;
         let place = |moved| tile(self.size, image.size, &layer.place, &layer.crop, moved);
         let mut tile = place((0, 0))?;
-        if away > 0 {
+        if let Some(away) = key.map(|key| key.away).filter(|away| *away > 0) {
             tile = place(way_in(self.size, tile.outline, away))?;
         }
-        Some(Piece {
+        Some(Piece::Picture(Picture {
             layer,
             image,
             tile,
             weight,
-        })
+        }))
     }
 
     /// Draws one layer over a frame, into it if nobody else has it.
     fn draw(&mut self, frame: gst::Buffer, piece: &Piece) -> Painted<gst::Buffer> {
+        let picture = match piece {
+            Piece::Picture(picture) => picture,
+            Piece::Title { drawings: [], .. } => return Ok(frame),
+            Piece::Title {
+                drawings,
+                canvas,
+                weight,
+            } => {
+                let mut frame = self.own(frame)?;
+                let target = writable(&mut frame)?;
+                for drawing in *drawings {
+                    self.lay_raster(target, drawing, *canvas, *weight)?;
+                }
+                return Ok(frame);
+            }
+        };
         let mut frame = self.own(frame)?;
         let target = writable(&mut frame)?;
-        if let Some(border) = piece.layer.border.filter(|border| border.width > 0.0) {
+        let border = picture.layer.border;
+        if let Some(border) = border.filter(|border| border.width > 0.0) {
             let width = even(border.width * self.size.height as f64).max(2);
-            let outline = piece.tile.outline;
-            self.border(target, outline, width, border.colour, piece.weight)?;
+            let outline = picture.tile.outline;
+            self.border(target, outline, width, border.colour, picture.weight)?;
         }
-        if piece.is_opaque() {
-            self.scale(&piece.image, target, &piece.tile)?;
+        if picture.is_opaque() {
+            self.scale(&picture.image, target, &picture.tile)?;
         } else {
             let mut beside = std::mem::take(&mut self.beside);
             let drawn = writable(&mut beside)
-                .and_then(|scaled| self.scale(&piece.image, scaled, &piece.tile))
-                .and_then(|()| self.lay(&beside, target, piece));
+                .and_then(|scaled| self.scale(&picture.image, scaled, &picture.tile))
+                .and_then(|()| self.lay(&beside, target, picture));
             self.beside = beside;
             drawn?;
         }
         Ok(frame)
+    }
+
+    /// Lays a drawing over a frame through its own alpha.
+    fn lay_raster(
+        &mut self,
+        target: &mut gst::BufferRef,
+        drawing: &Drawing,
+        canvas: Outline,
+        weight: u16,
+    ) -> Painted<()> {
+        let Drawing {
+            raster, opacity, ..
+        } = drawing;
+        let weight = (f32::from(weight) * opacity.clamp(0.0, 1.0)).round() as u16;
+        let place = Outline {
+            x: canvas.x + i64::from(drawing.x),
+            y: canvas.y + i64::from(drawing.y),
+            width: raster.width as i64,
+            height: raster.height as i64,
+        };
+        let clip = drawing.clip.map_or(canvas, |clip| Outline {
+            x: canvas.x + i64::from(clip.x),
+            y: canvas.y + i64::from(clip.y),
+            width: i64::from(clip.width),
+            height: i64::from(clip.height),
+        });
+        let seen = place.meet(clip).and_then(|seen| seen.within(self.size));
+        let Some(seen) = seen.filter(|_| weight > 0) else {
+            return Ok(());
+        };
+        // Inside of the raster, for it is inside of its place.
+        let from_x = usize::try_from(seen.x as i64 - place.x).unwrap_or(0);
+        let from_y = usize::try_from(seen.y as i64 - place.y).unwrap_or(0);
+        let strides = [0, 1].map(|plane| self.info.stride()[plane] as usize);
+        let mut onto = VideoFrameRef::from_buffer_ref_writable(target, &self.info)?;
+        let [onto_y, onto_u, onto_v, _] = onto.planes_data_mut();
+        let Alphas {
+            upper,
+            lower,
+            chroma,
+        } = &mut self.alpha;
+        upper.resize(seen.width, 0);
+        lower.resize(seen.width, 0);
+        chroma.resize(seen.width / 2, 0);
+        for row in (0..seen.height).step_by(2) {
+            let luma = |row: usize| {
+                let start = (from_y + row) * raster.width + from_x;
+                start..start + seen.width
+            };
+            upper.copy_from_slice(&raster.a[luma(row)]);
+            lower.copy_from_slice(&raster.a[luma(row + 1)]);
+            if weight < WHOLE {
+                paint::dim(upper, weight);
+                paint::dim(lower, weight);
+            }
+            paint::halve(chroma, upper, lower);
+            for (row, alpha) in [(row, &*upper), (row + 1, &*lower)] {
+                let start = (seen.y + row) * strides[0] + seen.x;
+                let line = &mut onto_y[start..start + seen.width];
+                paint::key_over(line, &raster.y[luma(row)], alpha);
+            }
+            let start = (from_y + row) / 2 * (raster.width / 2) + from_x / 2;
+            let from = start..start + seen.width / 2;
+            let start = (seen.y + row) / 2 * strides[1] + seen.x / 2;
+            let line = start..start + seen.width / 2;
+            paint::key_over(&mut onto_u[line.clone()], &raster.u[from.clone()], chroma);
+            paint::key_over(&mut onto_v[line], &raster.v[from], chroma);
+        }
+        Ok(())
     }
 
     /// Lays what is beside the frame over it, at the same place.
@@ -239,7 +368,7 @@ impl Painter {
         &mut self,
         beside: &gst::BufferRef,
         target: &mut gst::BufferRef,
-        piece: &Piece,
+        piece: &Picture,
     ) -> Painted<()> {
         let format = [VideoFormat::I420, VideoFormat::A420][usize::from(piece.image.alpha)];
         let info = info(format, self.size)?;

@@ -64,6 +64,8 @@ impl Step {
 /// An overlay, as far as it is there.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Key {
+    /// The overlay's id.
+    pub overlay: String,
     pub layer: Arc<Layer>,
     pub weight: u16,
     /// How much of its way from the nearest edge of the frame it still has before it, 0 to `WHOLE`.
@@ -71,9 +73,13 @@ pub struct Key {
 }
 
 impl Plan {
-    pub fn one(layers: Layers) -> Self {
+    /// Of a scene alone.
+    pub fn of(layers: &Layers) -> Self {
         Plan {
-            base: Base::One { layers, dark: 0 },
+            base: Base::One {
+                layers: layers.clone(),
+                dark: 0,
+            },
             keys: Vec::new(),
             black: 0,
         }
@@ -83,14 +89,19 @@ impl Plan {
         self.black >= WHOLE
     }
 
-    /// Every layer of it.
-    pub fn layers(&self) -> impl Iterator<Item = &Layer> {
+    /// The layers of its scenes.
+    pub fn scene_layers(&self) -> impl Iterator<Item = &Layer> {
         let (one, two): (&[Layer], &[Layer]) = match &self.base {
             Base::One { layers, .. } => (layers, &[]),
             Base::Two { from, to, .. } => (from, to),
         };
-        let keys = self.keys.iter().map(|key| &*key.layer);
-        one.iter().chain(two).chain(keys)
+        one.iter().chain(two)
+    }
+
+    /// Every layer of it.
+    pub fn layers(&self) -> impl Iterator<Item = &Layer> {
+        self.scene_layers()
+            .chain(self.keys.iter().map(|key| &*key.layer))
     }
 }
 

@@ -49,6 +49,12 @@ pub enum Effect {
         id: String,
         lines: Vec<String>,
     },
+    /// A title's overlay comes or goes by its own way.
+    Switch {
+        overlay: String,
+        on: bool,
+        at: MediaTime,
+    },
     Look {
         thumbnails_per_s: u32,
         multiview: bool,
@@ -135,14 +141,13 @@ impl Fade {
 struct KeyState {
     overlay: Overlay,
     layer: Arc<Layer>,
+    /// It comes and goes by its own way; here it is only there or not.
+    is_title: bool,
     appear: Appear,
     vanish: Appear,
-    auto_off: Option<Duration>,
     on: bool,
     fade: Fade,
     how: AppearKind,
-    /// The point at which it goes by itself.
-    off_at: Option<i64>,
 }
 
 /// A clip on air.
@@ -254,6 +259,11 @@ impl Switcher {
                 let key = self.keys.iter_mut().find(|key| key.overlay.id == id);
                 let key = key.ok_or(unknown)?;
                 let frames = key.switch(on, next, fps);
+                if key.is_title {
+                    let at = fps.frame_time(next);
+                    let overlay = id;
+                    self.effects.push(Effect::Switch { overlay, on, at });
+                }
                 self.sound(next, frames);
                 Ok(done(Transition::CUT))
             }
@@ -307,7 +317,7 @@ impl Switcher {
         }
     }
 
-    /// A clip's first frame is decoded, and its length known or not.
+    /// How long a clip is: as its file tells when it is opened, and exactly when its end is decoded.
     pub fn handle_length(&mut self, source: usize, length: Option<Duration>) {
         match length {
             Some(length) => self.lengths.insert(source, length),
@@ -315,23 +325,19 @@ impl Switcher {
         };
     }
 
-    /// A clip has given its last frame, which is shown before `next`.
-    pub fn handle_end(&mut self, source: usize, next: i64) {
-        let plays = |clip: &Clip| clip.source == source && clip.scene == self.programme;
-        if self.clip.as_ref().is_some_and(plays) {
-            self.go_on(next);
+    /// A title's overlay goes by itself from `next` on.
+    pub fn handle_gone(&mut self, overlay: &str, next: i64) {
+        let fps = self.fps;
+        let is = |key: &&mut KeyState| key.overlay.id == overlay && key.on;
+        if let Some(key) = self.keys.iter_mut().find(is) {
+            key.switch(false, next, fps);
+            self.changed = true;
         }
     }
 
     /// What is shown at a point. Points come in order.
     pub fn plan(&mut self, point: i64) -> Plan {
         self.return_in_time(point);
-        for key in &mut self.keys {
-            if key.off_at.is_some_and(|off_at| point >= off_at) {
-                key.switch(false, point, self.fps);
-                self.changed = true;
-            }
-        }
         let base = self.base(point);
         if self.take.as_ref().is_some_and(|take| take.is_over(point)) {
             self.take = None;
@@ -637,6 +643,12 @@ impl Switcher {
         &self.titles
     }
 
+    /// The overlays that are there.
+    pub fn overlays_on(&self) -> Vec<String> {
+        let on = self.keys.iter().filter(|key| key.on);
+        on.map(|key| key.overlay.id.clone()).collect()
+    }
+
     pub fn take_effects(&mut self) -> Vec<Effect> {
         std::mem::take(&mut self.effects)
     }
@@ -700,43 +712,44 @@ impl KeyState {
         let own = |own: Option<Appear>, title: Option<Appear>| own.or(title).unwrap_or(usual);
         KeyState {
             layer: Arc::new(overlay.layer.clone()),
+            is_title: title.is_some(),
             appear: own(overlay.appear, title.map(|title| title.appear)),
             vanish: own(overlay.vanish, title.map(|title| title.vanish)),
-            auto_off: title.and_then(|title| title.auto_off),
             on,
             fade: Fade::still(if on { WHOLE } else { 0 }),
             how: AppearKind::Cut,
-            off_at: None,
             overlay: overlay.clone(),
         }
     }
 
     /// Gives how many frames it takes.
     fn switch(&mut self, on: bool, next: i64, fps: FrameRate) -> i64 {
-        let frames = |length: Duration| (length.as_secs_f64() * fps.as_f64()).round() as i64;
         let appear = if on { self.appear } else { self.vanish };
         let length = match appear.how {
             AppearKind::Cut => 0,
-            _ => frames(Duration::from_millis(u64::from(appear.ms))),
+            _ => (f64::from(appear.ms) / 1_000.0 * fps.as_f64()).round() as i64,
         };
         if on != self.on {
             self.on = on;
             self.how = appear.how;
             self.fade.go(if on { WHOLE } else { 0 }, next, length);
         }
-        // Switched on again, it stays as long as anew.
-        let auto_off = self.auto_off.filter(|_| on);
-        self.off_at = auto_off.map(|after| next + length + frames(after));
         length
     }
 
     fn at(&self, point: i64) -> Option<Key> {
-        let there = self.fade.at(point);
+        // A title that is half in when it is told to go takes as long as it was told.
+        let there = if self.is_title && (self.on || self.fade.at(point - 1) > 0) {
+            WHOLE
+        } else {
+            self.fade.at(point)
+        };
         if there == 0 {
             return None;
         }
-        let slides = self.how == AppearKind::Slide;
+        let slides = self.how == AppearKind::Slide && !self.is_title;
         Some(Key {
+            overlay: self.overlay.id.clone(),
             layer: Arc::clone(&self.layer),
             weight: if slides { WHOLE } else { there },
             away: if slides { WHOLE - there } else { 0 },

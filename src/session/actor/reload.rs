@@ -92,7 +92,7 @@ impl Actor {
     /// Begins anew, with another engine and another timeline where it makes something else. The engine before has ended by then: two
     /// would fight for the devices.
     pub(super) async fn reload(
-        self,
+        mut self,
         settings: Arc<Settings>,
         engine: &mut mpsc::Receiver<EngineOutput>,
         shown: &Shown,

@@ -22,8 +22,9 @@ factory.set_launch(
     "d.video_0 ! queue ! h264parse ! rtph264pay name=pay0 pt=96 config-interval=1 "
     "d.audio_0 ! queue ! aacparse ! rtpmp4gpay name=pay1 pt=97 )"
 )
-# A camera is one picture for all that look at it.
-factory.set_shared(True)
+# A camera is one picture for all that look at it. But one that can't be reached would hold up all others here, as no camera
+# does; so where networks are cut each has its own.
+factory.set_shared(host == "127.0.0.1")
 server.get_mount_points().add_factory("/camera", factory)
 if server.attach(None) == 0:
     sys.exit(f"port {port} is taken")
