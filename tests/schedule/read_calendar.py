@@ -1,5 +1,6 @@
 """A calendar on standard input, read by the icalendar library: its events with their times in UTC, as JSON."""
 
+import datetime
 import json
 import sys
 import zoneinfo
@@ -32,10 +33,10 @@ for zone in calendar.walk("VTIMEZONE"):
     made = zone.to_tz(lookup_tzid=False)
     name = str(zone["TZID"])
     known = zoneinfo.ZoneInfo(name)
-    import datetime
     off = []
-    at = datetime.datetime(2026, 1, 1, 12)
-    while at.year < 2031:
+    # From the first show on.
+    at = datetime.datetime(2027, 1, 1, 12)
+    while at.year < 2032:
         if at.replace(tzinfo=made).utcoffset() != at.replace(tzinfo=known).utcoffset():
             off.append(at.isoformat())
         at += datetime.timedelta(days=1)
