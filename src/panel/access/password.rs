@@ -1,14 +1,15 @@
 //! Passwords: argon2id, one at a time. Shell.
 //!
-//! A hash takes 19 MiB and some 50 ms of a core (OWASP's choice, the crate's default). One at a time bounds what thousands of
-//! guesses cost; a short queue keeps one who knows the password from being turned away at once.
+//! A hash takes 19 MiB and some 50 ms of a core (OWASP's choice, the crate's default). One at a time, in memory that is kept, bounds
+//! what thousands of guesses cost (allocated anew, each thread's heap would keep its own); a short queue keeps one who knows the
+//! password from being turned away at once.
 
 use crate::panel::problem::Refused;
-use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::password_hash::{Output, ParamsString, PasswordHash, Salt, SaltString};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 use axum::http::StatusCode;
 use ring::rand::{SecureRandom as _, SystemRandom};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
@@ -16,6 +17,9 @@ use tokio::sync::Semaphore;
 const SHORTEST: usize = 10;
 /// Longer than any that is typed, and no work for whoever sends a megabyte.
 const LONGEST: usize = 200;
+/// In bytes, as RFC 9106 wants them at least, or more.
+const SALT: usize = 16;
+const OUTPUT: usize = 32;
 const WAITING_MOST: usize = 8;
 /// Between two checks: guesses never take more than a small part of a core.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -34,31 +38,59 @@ pub enum PasswordError {
 
 /// argon2id as a PHC string. Takes a core for some 50 ms.
 pub fn hash(password: &str) -> Result<String, PasswordError> {
+    hash_in(password, &mut Vec::new())
+}
+
+fn hash_in(password: &str, memory: &mut Vec<Block>) -> Result<String, PasswordError> {
     match password.chars().count() {
         ..SHORTEST => return Err(PasswordError::Short),
         SHORTEST..=LONGEST => {}
         _ => return Err(PasswordError::Long),
     }
     let failed = |error: &dyn std::fmt::Display| PasswordError::Hash(error.to_string());
-    let mut salt = [0; 16];
-    let random = SystemRandom::new().fill(&mut salt);
-    random.map_err(|_| PasswordError::Hash("the system gives no random numbers".to_owned()))?;
-    let salt = SaltString::encode_b64(&salt).map_err(|error| failed(&error))?;
-    let hash = argon2id().hash_password(password.as_bytes(), &salt);
-    hash.map(|hash| hash.to_string())
-        .map_err(|error| failed(&error))
+    let mut bytes = [0; SALT];
+    let random = SystemRandom::new().fill(&mut bytes);
+    random.map_err(|_| failed(&"the system gives no random numbers"))?;
+    let salt = SaltString::encode_b64(&bytes).map_err(|error| failed(&error))?;
+    let params = Params::DEFAULT;
+    let output = digest(password, &bytes, &params, memory).map_err(|error| failed(&error))?;
+    let made = PasswordHash {
+        algorithm: Algorithm::Argon2id.ident(),
+        version: Some(Version::V0x13.into()),
+        params: ParamsString::try_from(&params).map_err(|error| failed(&error))?,
+        salt: Some(salt.as_salt()),
+        hash: Some(output),
+    };
+    Ok(made.to_string())
 }
 
-fn argon2id() -> Argon2<'static> {
-    Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::DEFAULT)
+fn digest(
+    password: &str,
+    salt: &[u8],
+    params: &Params,
+    memory: &mut Vec<Block>,
+) -> Result<Output, argon2::password_hash::Error> {
+    let blocks = params.block_count();
+    if memory.len() < blocks {
+        memory.resize(blocks, Block::default());
+    }
+    let mut out = [0; OUTPUT];
+    let argon2id = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone());
+    let blocks = &mut memory[..blocks];
+    argon2id.hash_password_into_with_memory(password.as_bytes(), salt, &mut out, blocks)?;
+    Output::new(&out)
 }
 
-fn fits(password: &str, hash: &str) -> bool {
-    PasswordHash::new(hash).is_ok_and(|hash| {
-        argon2id()
-            .verify_password(password.as_bytes(), &hash)
-            .is_ok()
-    })
+fn fits_in(password: &str, hash: &str, memory: &mut Vec<Block>) -> bool {
+    let mut check = || {
+        let its = PasswordHash::new(hash).ok()?;
+        let params = Params::try_from(&its).ok()?;
+        let mut bytes = [0; Salt::MAX_LENGTH];
+        let salt = its.salt?.decode_b64(&mut bytes).ok()?;
+        // In constant time.
+        Some(digest(password, salt, &params, memory).ok()? == its.hash?)
+    };
+    check().unwrap_or(false)
 }
 
 pub(super) struct Checker {
@@ -66,6 +98,8 @@ pub(super) struct Checker {
     one: Arc<Semaphore>,
     /// Who works or waits.
     all: Arc<Semaphore>,
+    /// Of the one who works.
+    memory: Arc<Mutex<Vec<Block>>>,
 }
 
 impl Default for Checker {
@@ -73,6 +107,7 @@ impl Default for Checker {
         Checker {
             one: Arc::new(Semaphore::new(1)),
             all: Arc::new(Semaphore::new(1 + WAITING_MOST)),
+            memory: Arc::default(),
         }
     }
 }
@@ -84,11 +119,11 @@ impl Checker {
             return Ok(false);
         }
         let password = password.to_owned();
-        self.work(move || match its {
-            Some(its) => fits(&password, &its),
+        self.work(move |memory| match its {
+            Some(its) => fits_in(&password, &its, memory),
             None => {
                 // Its outcome is nobody's password.
-                let _ = hash("the work of a check");
+                let _ = hash_in("the work of a check", memory);
                 false
             }
         })
@@ -97,18 +132,20 @@ impl Checker {
 
     pub async fn hash(&self, password: &str) -> Result<String, Refused> {
         let password = password.to_owned();
-        self.work(move || hash(&password)).await?.map_err(|error| {
-            let status = match error {
-                PasswordError::Hash(_) => StatusCode::INTERNAL_SERVER_ERROR,
-                PasswordError::Short | PasswordError::Long => StatusCode::UNPROCESSABLE_ENTITY,
-            };
-            Refused::new(status, "bad-password", error.to_string())
-        })
+        self.work(move |memory| hash_in(&password, memory))
+            .await?
+            .map_err(|error| {
+                let status = match error {
+                    PasswordError::Hash(_) => StatusCode::INTERNAL_SERVER_ERROR,
+                    PasswordError::Short | PasswordError::Long => StatusCode::UNPROCESSABLE_ENTITY,
+                };
+                Refused::new(status, "bad-password", error.to_string())
+            })
     }
 
     async fn work<T: Send + 'static>(
         &self,
-        work: impl FnOnce() -> T + Send + 'static,
+        work: impl FnOnce(&mut Vec<Block>) -> T + Send + 'static,
     ) -> Result<T, Refused> {
         let busy = || {
             let text = "many passwords are being tried: try again in some seconds".to_owned();
@@ -116,7 +153,11 @@ impl Checker {
         };
         let _place = self.all.clone().try_acquire_owned().map_err(|_| busy())?;
         let turn = self.one.clone().acquire_owned().await.map_err(|_| busy())?;
-        let done = tokio::task::spawn_blocking(work).await;
+        let memory = Arc::clone(&self.memory);
+        let done = tokio::task::spawn_blocking(move || {
+            work(&mut memory.lock().unwrap_or_else(PoisonError::into_inner))
+        })
+        .await;
         // The next one waits for its turn, this one for nothing.
         tokio::spawn(async move {
             tokio::time::sleep(PAUSE).await;
@@ -130,6 +171,10 @@ impl Checker {
 mod tests {
     use super::*;
 
+    fn fits(password: &str, hash: &str) -> bool {
+        fits_in(password, hash, &mut Vec::new())
+    }
+
     #[test]
     fn a_hash_fits_its_password_and_no_other() {
         let its = hash("correct horse battery").unwrap();
@@ -137,6 +182,13 @@ mod tests {
         assert!(fits("correct horse battery", &its));
         assert!(!fits("correct horse batterz", &its));
         assert!(!fits("correct horse battery", "no hash"));
+        // The crate's own check agrees.
+        let foreign = argon2::PasswordVerifier::verify_password(
+            &Argon2::default(),
+            b"correct horse battery",
+            &PasswordHash::new(&its).unwrap(),
+        );
+        assert_eq!(foreign, Ok(()));
         assert_ne!(its, hash("correct horse battery").unwrap(), "salted");
         assert_eq!(hash("short"), Err(PasswordError::Short));
         assert_eq!(hash(&"x".repeat(201)), Err(PasswordError::Long));
