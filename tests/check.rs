@@ -13,6 +13,8 @@ mod safety;
 mod scenes;
 #[path = "check/session.rs"]
 mod session;
+#[path = "check/titles.rs"]
+mod titles;
 
 use machine::Machine;
 use regia::config::{Loaded, Problem, Secret, SourceKind, StreamKey, parse};

@@ -18,6 +18,12 @@ const PATIENCE: Duration = Duration::from_secs(40);
 /// Engines are heavy: one test at a time.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
 
+/// For tests without a runtime.
+#[allow(dead_code, reason = "not every test program has such")]
+pub fn alone_blocking() -> MutexGuard<'static, ()> {
+    ONE_AT_A_TIME.blocking_lock()
+}
+
 pub struct Show {
     pub handle: EngineHandle,
     outputs: mpsc::Receiver<EngineOutput>,

@@ -25,10 +25,7 @@ const FIRST: Duration = Duration::from_millis(50);
 /// A file that falls this far behind (slow storage, the machine slept) goes on from the present.
 const FORGIVEN: Duration = Duration::from_millis(500);
 /// A disk that wakes up takes some seconds.
-const PATIENCE: Patience = Patience {
-    at_start: Duration::from_secs(10),
-    later: Duration::from_secs(10),
-};
+const PATIENCE: Patience = Patience::new(Duration::from_secs(10), Duration::from_secs(10));
 
 pub fn run(capture: &Capture, path: &Path, repeat: bool) -> End {
     let end = match &capture.cue {

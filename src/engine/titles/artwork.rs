@@ -204,3 +204,145 @@ fn draw_page(path: &Path, page: u32, fit: (u32, u32)) -> Result<Vec<u8>, String>
         }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::golden_tests::{document, logo};
+    use super::*;
+
+    fn refused(path: &Path, page: u32) -> String {
+        let error = Artwork::default().read(path, page, (640, 360)).unwrap_err();
+        let name = format!("{}: ", path.display());
+        error.strip_prefix(&name).unwrap().to_owned()
+    }
+
+    #[test]
+    fn an_image_fills_its_room_and_keeps_its_aspect() {
+        let files = tempfile::tempdir().unwrap();
+        let path = logo(files.path());
+        let mut artwork = Artwork::default();
+        let size = |image: Arc<Pixmap>| (image.width(), image.height());
+        assert_eq!(artwork.read(&path, 1, (300, 300)).map(size), Ok((300, 200)));
+        assert_eq!(
+            artwork.read(&path, 1, (3_000, 1_000)).map(size),
+            Ok((1_500, 1_000))
+        );
+        assert_eq!(artwork.read(&path, 1, (0, 0)).map(size), Ok((1, 1)));
+        // What is transparent stays so.
+        let small = artwork.read(&path, 1, (300, 300)).unwrap();
+        assert_eq!(small.pixel(0, 0).map(|p| p.alpha()), Some(0));
+        assert_eq!(small.pixel(100, 100).map(|p| p.alpha()), Some(255));
+    }
+
+    #[test]
+    fn a_file_is_read_once_until_it_is_written_anew() {
+        let files = tempfile::tempdir().unwrap();
+        let path = logo(files.path());
+        let mut artwork = Artwork::default();
+        let first = artwork.read(&path, 1, (64, 64)).unwrap();
+        assert!(Arc::ptr_eq(
+            &first,
+            &artwork.read(&path, 1, (64, 64)).unwrap()
+        ));
+        RgbaImage::new(50, 50).save(&path).unwrap();
+        assert_eq!(artwork.read(&path, 1, (64, 64)).unwrap().height(), 64);
+        for side in 1..40 {
+            artwork.read(&path, 1, (side, side)).unwrap();
+        }
+        assert_eq!(artwork.kept.len(), KEPT);
+    }
+
+    #[test]
+    fn what_is_no_image_is_told() {
+        let files = tempfile::tempdir().unwrap();
+        let write = |name: &str, bytes: &[u8]| {
+            let path = files.path().join(name);
+            std::fs::write(&path, bytes).unwrap();
+            path
+        };
+        assert_eq!(
+            refused(&files.path().join("none.png"), 1),
+            "there is no such file"
+        );
+        let unreadable = "is no PNG, JPEG or WebP image, nor a PDF, that can be read: ";
+        for (name, bytes) in [
+            ("empty.png", &b""[..]),
+            ("text.png", &b"hello"[..]),
+            ("cut.png", &b"\x89PNG\r\n\x1a\n\0\0"[..]),
+        ] {
+            let said = refused(&write(name, bytes), 1);
+            assert!(said.starts_with(unreadable), "{name}: {said}");
+        }
+        let whole = std::fs::read(logo(files.path())).unwrap();
+        let said = refused(&write("half.png", &whole[..whole.len() / 2]), 1);
+        assert!(said.starts_with(unreadable), "{said}");
+    }
+
+    #[test]
+    fn a_pdf_gives_the_page_asked_for() {
+        let files = tempfile::tempdir().unwrap();
+        let path = document(files.path());
+        let mut artwork = Artwork::default();
+        let mut blue = |page| {
+            let image = artwork.read(&path, page, (640, 360)).unwrap();
+            assert_eq!(image.height(), 360);
+            let is_blue =
+                |p: &&tiny_skia::PremultipliedColorU8| p.blue().saturating_sub(p.red()) > 60;
+            image.pixels().iter().filter(is_blue).count()
+        };
+        // The second page's band is twice as high.
+        let (first, second) = (blue(1), blue(2));
+        assert!(first > 10_000 && second > first * 3 / 2, "{first} {second}");
+        assert_eq!(refused(&path, 3), "has no page 3");
+        let broken = files.path().join("broken.pdf");
+        std::fs::write(&broken, "%PDF-1.4\nnothing").unwrap();
+        assert!(refused(&broken, 1).starts_with("can't be drawn: "));
+    }
+
+    /// 20,000 pixels each way, all of one colour: 4 kB or so in a file, 1.6 GB in memory.
+    #[test]
+    fn a_huge_image_is_refused_by_its_size() {
+        let files = tempfile::tempdir().unwrap();
+        let path = files.path().join("huge.png");
+        std::fs::write(&path, png_header(20_000, 20_000)).unwrap();
+        assert_eq!(
+            refused(&path, 1),
+            "has 20000 × 20000 pixels, too many to be read safely: scale it down to 7680 × 4320 or less"
+        );
+        std::fs::write(&path, png_header(900_000, 2)).unwrap();
+        assert!(refused(&path, 1).starts_with("is no PNG"));
+    }
+
+    /// A wide banner is scaled down.
+    #[test]
+    fn twenty_thousand_pixels_across_are_scaled_down() {
+        let files = tempfile::tempdir().unwrap();
+        let path = files.path().join("banner.png");
+        let banner = image::GrayImage::from_fn(20_000, 400, |x, _| image::Luma([(x / 100) as u8]));
+        banner.save(&path).unwrap();
+        let image = Artwork::default().read(&path, 1, (1_280, 720)).unwrap();
+        assert_eq!((image.width(), image.height()), (1_280, 26));
+        let grey = |x| image.pixel(x, 13).map(|p| p.red());
+        assert!(grey(20) < Some(10) && grey(1_250) > Some(190));
+    }
+
+    /// The beginning of a PNG of that size, RGBA.
+    fn png_header(width: u32, height: u32) -> Vec<u8> {
+        let mut chunk = b"IHDR".to_vec();
+        chunk.extend(width.to_be_bytes());
+        chunk.extend(height.to_be_bytes());
+        chunk.extend([8, 6, 0, 0, 0]);
+        let mut crc = u32::MAX;
+        for byte in &chunk {
+            crc ^= u32::from(*byte);
+            for _ in 0..8 {
+                crc = crc >> 1 ^ if crc & 1 == 1 { 0xedb8_8320 } else { 0 };
+            }
+        }
+        let mut png = b"\x89PNG\r\n\x1a\n\0\0\0\x0d".to_vec();
+        png.extend(chunk);
+        png.extend((!crc).to_be_bytes());
+        png.extend(b"\0\0\0\x04IDAT\0\0\0\0");
+        png
+    }
+}

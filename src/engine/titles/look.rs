@@ -3,7 +3,7 @@
 use super::artwork::Artwork;
 use super::pen::{Block, Flush, Pen, Style};
 use super::place::{From, comes_from, even, room, stand};
-use super::words::{clean, clean_to};
+use super::words::{Face, clean, clean_to};
 use super::{Canvas, Raster, Rect};
 use crate::config::{Colour, Title, TitleKind};
 use std::sync::Arc;
@@ -269,7 +269,7 @@ impl Drawer<'_> {
             weight,
             size,
         };
-        let labels = clean(&title.lines);
+        let labels = Face::of(&title.lines).labels;
         // A label of a large countdown is not as large.
         let label_size = (size * 0.5).clamp(12.0, self.canvas.height as f32 * 0.045);
         let labels: Vec<Block> = labels
@@ -295,7 +295,9 @@ impl Drawer<'_> {
             } else {
                 label_size * 0.25
             };
-        let height = time.height + label_height + 2.0 * above;
+        // Figures have no descenders; under labels, the panel would look too high.
+        let under = if labels.is_empty() { 0.0 } else { size * 0.1 };
+        let height = time.height + label_height + 2.0 * above - under;
         let mut pixmap = self.pixmap(text_width + 2.0 * side, height.min(highest as f32))?;
         let (wide, high) = (pixmap.width() as f32, pixmap.height() as f32);
         fill(

@@ -42,3 +42,8 @@ pub struct Drawing {
     /// In the canvas; nothing outside it is drawn.
     pub clip: Option<Rect>,
 }
+
+#[cfg(test)]
+mod golden_tests;
+#[cfg(test)]
+mod run_tests;

@@ -3,8 +3,8 @@
 
 use crate::config::Colour;
 use cosmic_text::{
-    Align, Attrs, Buffer, CacheKeyFlags, Family, FontSystem, LayoutRun, Metrics, Shaping,
-    SwashCache, SwashContent, Weight, Wrap, fontdb,
+    Align, Attrs, Buffer, CacheKeyFlags, Family, FontSystem, LayoutGlyph, LayoutRun, Metrics,
+    Shaping, SwashCache, SwashContent, Weight, Wrap, fontdb,
 };
 use std::path::Path;
 use tiny_skia::{Pixmap, PremultipliedColorU8};
@@ -18,6 +18,9 @@ const LINE_HEIGHT: f32 = 1.25;
 const SMALLEST: f32 = 0.62;
 /// Smaller steps are not seen, and each is shaped anew.
 const STEP: f32 = 0.94;
+/// A glyph lighter than asked for by more than this is drawn twice, this much of its size apart.
+const LIGHTER: u16 = 150;
+const EMBOLDENED: f32 = 0.025;
 /// Glyphs kept drawn. Beyond (a hall of Chinese questions), they are drawn anew.
 const MOST_GLYPHS: usize = 4_000;
 
@@ -240,7 +243,10 @@ impl Pen {
     }
 
     fn measured(&mut self, mut buffer: Buffer) -> Block {
-        buffer.shape_until_scroll(&mut self.fonts, false);
+        // Shaping takes for granted that there is a font.
+        if !self.has_no_fonts() {
+            buffer.shape_until_scroll(&mut self.fonts, false);
+        }
         let mut width = 0.0f32;
         let mut height = 0.0f32;
         for run in buffer.layout_runs() {
@@ -279,27 +285,47 @@ impl Pen {
             if glyph.x + glyph.w.max(0.0) < left || glyph.x > right {
                 continue;
             }
-            let physical = glyph.physical((x, y + run.line_y), 1.0);
-            let image = self.glyphs.get_image(&mut self.fonts, physical.cache_key);
-            let Some(image) = image else { continue };
-            let place = image.placement;
-            let corner = (physical.x + place.left, physical.y - place.top);
-            let size = (place.width as usize, place.height as usize);
-            match image.content {
-                SwashContent::Mask => blend(pixmap, corner, size, |at| {
-                    let seen = u16::from(*image.data.get(at)?) * u16::from(colour.alpha);
-                    Some(premultiplied(
-                        [colour.red, colour.green, colour.blue],
-                        ((seen + 127) / 255) as u8,
-                    ))
-                }),
-                SwashContent::Color => blend(pixmap, corner, size, |at| {
-                    let [r, g, b, a] = *image.data.get(at * 4..at * 4 + 4)?.first_chunk::<4>()?;
-                    Some(premultiplied([r, g, b], a))
-                }),
-                // Never asked for.
-                SwashContent::SubpixelMask => {}
+            self.draw_glyph(pixmap, glyph, (x, y + run.line_y), colour);
+            if self.is_too_light(glyph) {
+                let beside = x + glyph.font_size * EMBOLDENED;
+                self.draw_glyph(pixmap, glyph, (beside, y + run.line_y), colour);
             }
+        }
+    }
+
+    /// The font that stands in has no face as bold as was asked for (most Chinese ones have one).
+    fn is_too_light(&self, glyph: &LayoutGlyph) -> bool {
+        let face = self.fonts.db().face(glyph.font_id);
+        face.is_some_and(|face| face.weight.0 + LIGHTER < glyph.font_weight.0)
+    }
+
+    fn draw_glyph(
+        &mut self,
+        pixmap: &mut Pixmap,
+        glyph: &LayoutGlyph,
+        place: (f32, f32),
+        colour: Colour,
+    ) {
+        let physical = glyph.physical(place, 1.0);
+        let image = self.glyphs.get_image(&mut self.fonts, physical.cache_key);
+        let Some(image) = image else { return };
+        let place = image.placement;
+        let corner = (physical.x + place.left, physical.y - place.top);
+        let size = (place.width as usize, place.height as usize);
+        match image.content {
+            SwashContent::Mask => blend(pixmap, corner, size, |at| {
+                let seen = u16::from(*image.data.get(at)?) * u16::from(colour.alpha);
+                Some(premultiplied(
+                    [colour.red, colour.green, colour.blue],
+                    ((seen + 127) / 255) as u8,
+                ))
+            }),
+            SwashContent::Color => blend(pixmap, corner, size, |at| {
+                let [r, g, b, a] = *image.data.get(at * 4..at * 4 + 4)?.first_chunk::<4>()?;
+                Some(premultiplied([r, g, b], a))
+            }),
+            // Never asked for.
+            SwashContent::SubpixelMask => {}
         }
     }
 }
@@ -347,6 +373,99 @@ fn blend(
             if let Some(colour) = PremultipliedColorU8::from_rgba(r, g, b, alpha) {
                 *under = colour;
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::golden_tests::fonts;
+    use super::*;
+    use proptest::prelude::*;
+    use std::sync::{LazyLock, Mutex};
+
+    const STYLE: Style<'_> = Style {
+        family: "Open Sans",
+        weight: 600,
+        size: 36.0,
+    };
+
+    static PEN: LazyLock<Mutex<Pen>> = LazyLock::new(|| Mutex::new(fonts()));
+
+    fn seen(pen: &mut Pen, block: &Block) -> usize {
+        let mut pixmap = Pixmap::new(
+            block.width.ceil().max(1.0) as u32,
+            block.height.ceil().max(1.0) as u32,
+        )
+        .unwrap();
+        pen.draw(&mut pixmap, block, (0.0, 0.0), Colour::WHITE);
+        pixmap.pixels().iter().filter(|p| p.alpha() > 100).count()
+    }
+
+    #[test]
+    fn a_font_that_is_missing_is_stood_in_for() {
+        let pen = fonts();
+        assert_eq!(pen.family_for("open sans"), "Open Sans");
+        assert_eq!(pen.family_for("Comic Sans MS"), "Open Sans");
+        let none = Pen::with_fonts_of(&[]);
+        assert!(none.has_no_fonts());
+        assert_eq!(none.family_for("Open Sans"), "Open Sans");
+    }
+
+    #[test]
+    fn a_line_shrinks_and_then_ends_in_an_ellipsis() {
+        let mut pen = fonts();
+        let whole = pen.line("Anna Rossi", STYLE, 1_000.0);
+        assert!(whole.size == 36.0 && !whole.is_cut);
+        let tight = pen.line("Anna Rossi", STYLE, whole.width * 0.8);
+        assert!(tight.size < 30.0 && !tight.is_cut, "{}", tight.size);
+        assert!(tight.width <= whole.width * 0.8);
+        let cut = pen.line("Anna Rossi", STYLE, whole.width * 0.4);
+        assert!(cut.is_cut && cut.width <= whole.width * 0.4);
+        assert!(cut.size >= 36.0 * SMALLEST * 0.99);
+    }
+
+    #[test]
+    fn chinese_is_there_in_every_weight() {
+        let mut pen = fonts();
+        for weight in [400, 600, 700] {
+            let mut inked = |text| {
+                let block = pen.line(text, Style { weight, ..STYLE }, 1_000.0);
+                seen(&mut pen, &block)
+            };
+            // A box in place of a missing character would be the same for both.
+            let (one, many) = (inked("一"), inked("龍"));
+            assert!(many > one * 2, "{weight}: {one} {many}");
+        }
+    }
+
+    #[test]
+    fn without_a_font_nothing_is_drawn_and_nothing_breaks() {
+        let mut pen = Pen::with_fonts_of(&[]);
+        let block = pen.line("Anna", STYLE, 100.0);
+        assert_eq!(seen(&mut pen, &block), 0);
+    }
+
+    #[test]
+    fn figures_are_of_one_width() {
+        let mut pen = fonts();
+        let mut width = |text| pen.line(text, STYLE, 1_000.0).width;
+        assert_eq!(width("11:11:11"), width("08:48:08"));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        /// Whatever is written fits, and nothing panics.
+        #[test]
+        fn any_text_fits(text in "\\PC{0,80}", widest in 60f32..400.0, highest in 50f32..300.0) {
+            let mut pen = PEN.lock().unwrap();
+            let pen = &mut *pen;
+            let line = pen.line(&text, STYLE, widest);
+            prop_assert!(line.width <= widest.max(30.0), "{} of {widest}", line.width);
+            let block = pen.paragraphs(&text, STYLE, (widest, highest), Flush::Start);
+            prop_assert!(block.height <= highest && block.width <= widest + 1.0);
+            seen(pen, &block);
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::media::MediaTime;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 
 /// A clock's next text is drawn so long before it is needed.
@@ -35,6 +36,8 @@ pub struct TitleRun {
     went: bool,
     /// Counts the texts.
     edition: u64,
+    /// The same, for the studio: what is out of date before it is drawn need not be.
+    newest: Arc<AtomicU64>,
     /// What is in the frames.
     current: Option<Version>,
     /// What is drawn and not in the frames yet: a new text, a clock's next time.
@@ -100,6 +103,7 @@ impl TitleRun {
             shown_at: MediaTime::ZERO,
             went: false,
             edition: 1,
+            newest: Arc::new(AtomicU64::new(1)),
             current: None,
             ready: Vec::new(),
             ordered: Vec::new(),
@@ -119,7 +123,7 @@ impl TitleRun {
             return;
         }
         self.went = false;
-        self.receive();
+        self.receive(at);
         // What a clock has to say is known only in the frame.
         match &self.current {
             Some(version) if self.is_newest(version) && version.text.face.is_none() => {
@@ -151,6 +155,7 @@ impl TitleRun {
             self.title.lines = lines;
             self.says = Says::of(&self.title);
             self.edition += 1;
+            self.newest.store(self.edition, Ordering::Relaxed);
             self.order_text();
         }
     }
@@ -158,7 +163,7 @@ impl TitleRun {
     /// What of it is in the frame at `at`, lowest first; `wall` is the time that clocks show. Empty: nothing. Parts may lie
     /// outside the canvas.
     pub fn draw(&mut self, at: MediaTime, wall: Timestamp) -> Vec<Drawing> {
-        self.receive();
+        self.receive(at);
         if !self.is_awaited && !self.presence.is_on() && self.presence.is_settled(at) {
             return Vec::new();
         }
@@ -193,7 +198,6 @@ impl TitleRun {
     /// What an operator should know of what was drawn since the last call: a font that is not there, an image that can't be
     /// read. Each is told once.
     pub fn take_notices(&mut self) -> Vec<String> {
-        self.receive();
         std::mem::take(&mut self.notices)
     }
 
@@ -225,7 +229,7 @@ impl TitleRun {
     }
 
     /// Fetches what was drawn.
-    fn receive(&mut self) {
+    fn receive(&mut self, at: MediaTime) {
         while let Ok(done) = self.drawn.try_recv() {
             let text = Text {
                 edition: done.edition,
@@ -249,8 +253,7 @@ impl TitleRun {
                 edition: self.edition,
                 face: None,
             };
-            self.take_up(self.began, &wanted);
-            self.order_text();
+            self.take_up(at, &wanted);
         }
     }
 
@@ -276,17 +279,16 @@ impl TitleRun {
         self.ready.retain(|version| version.text.edition == edition);
     }
 
-    /// Orders the text in use, unless it is there or on its way. A second order waits for the first: by then the text may
-    /// be another again.
+    /// Orders the text in use of a title that says nothing by itself.
     fn order_text(&mut self) {
-        if !matches!(self.says, Says::Nothing) || !self.ordered.is_empty() {
-            return;
+        if matches!(self.says, Says::Nothing) {
+            let edition = self.edition;
+            self.ordered.retain(|text| text.edition == edition);
+            self.order(Text {
+                edition,
+                face: None,
+            });
         }
-        let text = Text {
-            edition: self.edition,
-            face: None,
-        };
-        self.order(text);
     }
 
     fn order_ahead(&mut self, wanted: Text, wall: Timestamp) {
@@ -318,6 +320,7 @@ impl TitleRun {
             canvas: self.canvas,
             face: text.face.clone(),
             edition: text.edition,
+            newest: self.newest.clone(),
             reply: self.reply.clone(),
         });
         self.ordered.push(text);

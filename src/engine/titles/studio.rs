@@ -8,6 +8,7 @@ use crate::config::Title;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 
 /// A handle to the thread; it ends when the last handle is gone.
@@ -26,6 +27,8 @@ pub struct Order {
     pub face: Option<String>,
     /// Of the text, as its run counts.
     pub edition: u64,
+    /// The edition that is wanted by now.
+    pub newest: Arc<AtomicU64>,
     pub reply: Sender<Done>,
 }
 
@@ -66,6 +69,10 @@ fn work(inbox: &Receiver<Order>, new_pen: &dyn Fn() -> Pen) {
     let mut pen = new_pen();
     let mut artwork = Artwork::default();
     while let Ok(order) = inbox.recv() {
+        // Texts that come faster than they can be drawn: a later order has the newer one.
+        if order.edition < order.newest.load(Ordering::Relaxed) {
+            continue;
+        }
         let drawn = catch_unwind(AssertUnwindSafe(|| {
             carry_out(&order, &mut pen, &mut artwork)
         }));

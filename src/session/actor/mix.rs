@@ -86,6 +86,15 @@ impl Desk {
         }
     }
 
+    /// For another engine with other settings. Whoever looks goes on looking.
+    pub fn anew(self) -> Self {
+        Desk {
+            pending: BTreeMap::new(),
+            state: None,
+            ..self
+        }
+    }
+
     fn wanted(&self) -> MixCommand {
         let nobody = self.lookers.is_empty();
         MixCommand::Look {
@@ -216,6 +225,13 @@ impl Actor {
         }
     }
 
+    /// Another supervisor is told what is looked at; it tells its engines.
+    pub(super) fn tell_looks(&self) {
+        if !self.desk.lookers.is_empty() {
+            self.engine.mix(0, self.desk.wanted());
+        }
+    }
+
     /// Forgets what nobody waits for any more.
     pub(super) fn tend_mix(&mut self, now: Instant) {
         let waited = |pending: &Pending| now.duration_since(pending.asked) < ANSWER * 2;
@@ -269,7 +285,7 @@ impl Drop for Looking {
 impl SessionHandle {
     /// Changes the programme while it runs, and gives what came of it.
     pub async fn mix(&self, command: MixCommand, who: Who) -> Result<MixAnswer, SessionError> {
-        check(&command, &self.settings)?;
+        check(&command, &self.settings())?;
         let (reply, answer) = oneshot::channel();
         let request = Request::Mix {
             command,
@@ -307,11 +323,6 @@ impl SessionHandle {
     /// The newest pictures; empty while nobody looks.
     pub fn thumbnails(&self) -> watch::Receiver<Thumbnails> {
         self.thumbnails.clone()
-    }
-
-    /// What the programme can be made of.
-    pub fn settings(&self) -> &Settings {
-        &self.settings
     }
 }
 
