@@ -1,7 +1,7 @@
 //! Clips: the first frame at the take, and the scene that follows at the end.
 
 use crate::rig::*;
-use crate::support::{Show, spec, tool};
+use crate::support::{OnAir, spec, tool};
 use regia::config::*;
 
 /// A clip of a second, as bright as it is old.
@@ -54,7 +54,7 @@ async fn a_clip_begins_with_its_first_frame_and_goes_on() {
         source("clip", clip(directory.path())),
         source("light", grey(directory.path(), "light", 250)),
     ];
-    let mut show = Show::begin(spec).await;
+    let mut show = OnAir::begin(spec).await;
     // Ready, and on no scene.
     show.until("the clip's first frame", |show| {
         show.events

@@ -1,13 +1,13 @@
 //! Pictures for people: made while somebody looks, and not otherwise.
 
 use crate::rig::*;
-use crate::support::Show;
+use crate::support::OnAir;
 use regia::bridge::mix::{MixCommand, View};
 
 #[tokio::test]
 async fn thumbnails_come_while_somebody_looks() {
     let directory = tempfile::tempdir().unwrap();
-    let mut show = Show::begin(greys(directory.path())).await;
+    let mut show = OnAir::begin(greys(directory.path())).await;
     show.video_units(30).await;
     assert!(show.thumbnails.is_empty(), "nobody looked");
     let preview = MixCommand::Preview {

@@ -1,7 +1,7 @@
 //! Transitions, layers and keys, measured in decoded pictures.
 
 use crate::rig::*;
-use crate::support::Show;
+use crate::support::OnAir;
 use regia::bridge::mix::MixCommand;
 use regia::config::*;
 
@@ -18,7 +18,7 @@ fn is(luma: f64, wanted: f64) -> bool {
 /// A show that takes "light" by a transition from "dark"; the luma of each frame.
 async fn shown(kind: TransitionKind, ms: u32, crop: &str) -> Vec<f64> {
     let directory = tempfile::tempdir().unwrap();
-    let mut show = Show::begin(greys(directory.path())).await;
+    let mut show = OnAir::begin(greys(directory.path())).await;
     show.video_units(20).await;
     let way = transition(kind, ms);
     let answer = tell(&mut show, 1, take("light", Some(way))).await.unwrap();
@@ -104,7 +104,7 @@ async fn black_and_keys() {
         appear: None,
         vanish: None,
     }];
-    let mut show = Show::begin(spec).await;
+    let mut show = OnAir::begin(spec).await;
     show.video_units(20).await;
     tell(&mut show, 1, take("test", None)).await.unwrap();
     show.video_units(20).await;

@@ -1,6 +1,6 @@
 //! A show of plain pictures, which tell by their brightness what is on air.
 
-use crate::support::{Show, spec, tool};
+use crate::support::{OnAir, spec, tool};
 use regia::bridge::mix::{MixAnswer, MixCommand, MixState};
 use regia::bridge::protocol::EngineEvent;
 use regia::config::*;
@@ -87,14 +87,14 @@ pub fn transition(kind: TransitionKind, ms: u32) -> Transition {
     }
 }
 
-pub fn state(show: &Show) -> Option<&MixState> {
+pub fn state(show: &OnAir) -> Option<&MixState> {
     show.events.iter().rev().find_map(|event| match event {
         EngineEvent::Mix(state) => Some(&**state),
         _ => None,
     })
 }
 
-pub fn answer(show: &Show, request: u64) -> Option<Result<MixAnswer, String>> {
+pub fn answer(show: &OnAir, request: u64) -> Option<Result<MixAnswer, String>> {
     show.events.iter().find_map(|event| match event {
         EngineEvent::MixDone {
             request: answered,
@@ -105,7 +105,7 @@ pub fn answer(show: &Show, request: u64) -> Option<Result<MixAnswer, String>> {
 }
 
 /// Gives a command and waits for what came of it.
-pub async fn tell(show: &mut Show, request: u64, command: MixCommand) -> Result<MixAnswer, String> {
+pub async fn tell(show: &mut OnAir, request: u64, command: MixCommand) -> Result<MixAnswer, String> {
     show.handle.mix(request, command);
     show.until("an answer", |show| answer(show, request).is_some())
         .await;
@@ -113,7 +113,7 @@ pub async fn tell(show: &mut Show, request: u64, command: MixCommand) -> Result<
 }
 
 /// Frames that the engine says it left out, or showed again for want of time.
-pub fn left_out(show: &Show) -> u64 {
+pub fn left_out(show: &OnAir) -> u64 {
     let counts = show.events.iter().map(|event| match event {
         EngineEvent::Overload { dropped } => *dropped,
         _ => 0,
@@ -122,14 +122,14 @@ pub fn left_out(show: &Show) -> u64 {
 }
 
 /// The presentation times of all frames, in order, µs.
-pub fn times(show: &Show) -> Vec<i64> {
+pub fn times(show: &OnAir) -> Vec<i64> {
     let mut times: Vec<i64> = show.video.iter().map(|unit| unit.pts.0).collect();
     times.sort_unstable();
     times
 }
 
 /// The mean luma of a part of each frame, as a viewer's decoder gives it; `crop` as ffmpeg's filter has it.
-pub fn luma(show: &Show, crop: &str) -> Vec<f64> {
+pub fn luma(show: &OnAir, crop: &str) -> Vec<f64> {
     let directory = tempfile::tempdir().unwrap();
     let (video, _) = show.write(directory.path());
     let filter = format!("crop={crop},scale=16:16:flags=area");

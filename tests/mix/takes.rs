@@ -1,7 +1,7 @@
 //! Takes land on the next frame, and none costs one.
 
 use crate::rig::*;
-use crate::support::{Show, engine_program};
+use crate::support::{OnAir, engine_program};
 use regia::bridge::mix::MixCommand;
 use regia::config::*;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use std::time::Duration;
 #[tokio::test]
 async fn a_take_lands_on_the_next_frame() {
     let directory = tempfile::tempdir().unwrap();
-    let mut show = Show::begin(greys(directory.path())).await;
+    let mut show = OnAir::begin(greys(directory.path())).await;
     show.video_units(30).await;
     let mut takes = Vec::new();
     for n in 0..12 {
@@ -77,7 +77,7 @@ async fn two_hundred_takes_lose_no_frame() {
     }];
     let slow = std::env::var_os("REGIA_SLOW").is_some();
     let pause = Duration::from_millis(if slow { 3_000 } else { 200 });
-    let mut show = Show::begin(spec).await;
+    let mut show = OnAir::begin(spec).await;
     show.video_units(15).await;
     let mut random = 0x2545_f491_u32;
     let mut next = move |upto: u32| {
@@ -146,7 +146,7 @@ async fn a_restarted_engine_goes_on_with_the_mix() {
     let directory = tempfile::tempdir().unwrap();
     let mut spec = greys(directory.path());
     spec.titles = Vec::new();
-    let mut show = Show::begin_with(spec, |settings| settings.program = engine_program()).await;
+    let mut show = OnAir::begin_with(spec, |settings| settings.program = engine_program()).await;
     show.video_units(15).await;
     tell(&mut show, 1, take("light", None)).await.unwrap();
     let preview = MixCommand::Preview {

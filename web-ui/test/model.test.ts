@@ -147,6 +147,10 @@ describe('uplinks', () => {
     expect(ways[0]).toMatchObject({ kbps: 12_000, carries: ['linkedin', 'youtube'] });
   });
 
+  it('a way on which nothing moves is in trouble, not idle', () => {
+    expect(uplinks([destination({ state: 'stalled' })], ['fibre', 'lte']).map((it) => [it.id, it.state])).toEqual([['fibre', 'trouble'], ['lte', 'ready']]);
+  });
+
   it('without any, the system’s routing is the way', () => {
     expect(uplinks([destination({ uplink: null, standby: null })], [])).toMatchObject([{ id: '', state: 'in_use' }]);
   });

@@ -98,7 +98,8 @@ impl Actor {
     }
 
     fn open(&mut self, id: SessionId) {
-        let recordings = Recordings::plan(&self.settings.recordings);
+        let automatic = self.settings.recordings.iter().filter(|one| one.auto);
+        let recordings = Recordings::plan(automatic);
         self.ended_at = None;
         self.session = Some(Session {
             id,
@@ -346,7 +347,7 @@ impl Actor {
 }
 
 /// Where a broadcast or a recording starts: at the newest keyframe, if there is sound behind it, and nothing before `from`.
-fn start_at(view: &View, from: Option<MediaTime>) -> Option<SessionStart> {
+pub(super) fn start_at(view: &View, from: Option<MediaTime>) -> Option<SessionStart> {
     let keyframe = view.keyframe.clone()?;
     let keyframe_at = keyframe.peek()?.unit.dts;
     if from.is_some_and(|from| keyframe_at < from) {

@@ -9,6 +9,7 @@ mod handle;
 mod memory;
 mod mix;
 mod programme;
+mod record;
 mod recordings;
 mod reload;
 mod requests;
@@ -196,6 +197,10 @@ struct Actor {
     session: Option<Session>,
     /// Recordings of sessions that are over, until the last of them is on the disk.
     closing: Vec<Recordings>,
+    /// Recordings that somebody asked for, by their ids.
+    by_hand: BTreeMap<String, Recordings>,
+    /// Those of them that are over, until they are on the disk.
+    closing_by_hand: Vec<Recordings>,
     ended_at: Option<Instant>,
     /// What the operator should know, until the next start.
     notices: Vec<String>,
@@ -274,6 +279,8 @@ impl Actor {
             carriers,
             session: None,
             closing: Vec::new(),
+            by_hand: BTreeMap::new(),
+            closing_by_hand: Vec::new(),
             ended_at: None,
             notices: Vec::new(),
             answers: Answers::default(),
@@ -300,11 +307,11 @@ impl Actor {
             tokio::select! {
                 Some(output) = engine.recv() => {
                     self.take(Instant::now(), output);
+                    shown.levels.send_if_modified(|levels| self.renew_levels(levels));
                     // Whoever gave a mix command looks at the status next.
                     if std::mem::take(&mut self.desk.changed) {
                         self.publish(&shown.status);
                     }
-                    shown.levels.send_if_modified(|levels| self.renew_levels(levels));
                 }
                 request = requests.recv() => match request {
                     Some(request) => self.answer(request, &shown.status),
@@ -344,6 +351,7 @@ impl Actor {
         self.control.tick(moment);
         self.carry_out(now);
         self.tend_programme(now);
+        self.tend_recordings();
         self.tend_mix(now);
         self.keep_account(now);
     }

@@ -70,6 +70,8 @@ export function level(value: number | null | undefined, digits = 1, lang = 'en')
 
 function wall(lang: string, zone: string, options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
   const all = { ...options, hourCycle: 'h23' as const };
+  // Day before month, as at every venue outside the United States.
+  if (lang === 'en') lang = 'en-GB';
   try {
     return new Intl.DateTimeFormat(lang, { ...all, timeZone: zone || undefined });
   } catch {

@@ -4,7 +4,8 @@ import type { Destination } from './types';
 
 export interface Uplink {
   id: string;
-  state: 'in_use' | 'ready' | 'idle';
+  /** trouble: something wants to go by it and does not. */
+  state: 'in_use' | 'trouble' | 'ready' | 'idle';
   /** Destinations that go by it. */
   carries: string[];
   kbps: number;
@@ -31,7 +32,9 @@ export function uplinks(destinations: Destination[], configured: string[]): Upli
     }
     if (it.state === 'connecting' || it.state === 'ended') continue;
     const up = of(it.uplink ?? '');
-    if (it.state === 'on_air') {
+    if (it.state === 'stalled' || it.state === 'reconnecting') {
+      if (up.state !== 'in_use') up.state = 'trouble';
+    } else if (it.state === 'on_air') {
       up.state = 'in_use';
       up.carries.push(it.id);
       up.kbps += it.bitrate_kbps;

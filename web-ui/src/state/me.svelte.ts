@@ -58,7 +58,8 @@ class Session {
   async setUp(password: string) {
     const answer = await post<{ user?: string; csrf?: string } | null>('/setup', { token: this.token, password });
     // The token is used up and has no business in the history.
-    history.replaceState(null, '', '/#/before');
+    history.replaceState(null, '', '/');
+    location.hash = '#/before';
     this.token = '';
     if (answer?.csrf) setCsrf(answer.csrf);
     try {

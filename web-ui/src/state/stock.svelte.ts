@@ -37,7 +37,9 @@ class Stock {
 
   sceneName(id: string | null | undefined): string {
     if (!id) return '–';
-    return this.scenes?.find((scene) => scene.id === id)?.name ?? title(id);
+    // A scene without a name comes with its id in its place.
+    const name = this.scenes?.find((scene) => scene.id === id)?.name;
+    return name && name !== id ? name : title(id);
   }
 }
 
