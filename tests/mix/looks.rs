@@ -46,10 +46,10 @@ async fn thumbnails_come_while_somebody_looks() {
             (320, 180)
         };
         assert_eq!(picture.dimensions(), wanted, "{view:?}");
-        // At full range, as JPEG has it: 40 stays 40.
+        // At full range, as JPEG has it: 40 stays near 40 (GStreamer's quick conversion is off by up to 4; without one it is 50).
         if *view == View::Source("dark".into()) {
             let middle = picture.get_pixel(160, 90).0[0];
-            assert!((38..=42).contains(&middle), "{middle}");
+            assert!((35..=44).contains(&middle), "{middle}");
         }
     }
     tell(&mut show, 3, look(0, false)).await.unwrap();

@@ -15,6 +15,8 @@ async fn a_take_lands_on_the_next_frame() {
     let mut takes = Vec::new();
     for n in 0..12 {
         let scene = ["light", "dark"][n % 2];
+        // Anywhere between two frames.
+        tokio::time::sleep(Duration::from_millis(n as u64 * 7 % 33)).await;
         takes.push(monotonic().0);
         tell(&mut show, n as u64 + 1, take(scene, None))
             .await

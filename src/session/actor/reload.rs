@@ -68,7 +68,8 @@ impl Actor {
         if wants_slate(&settings) {
             self.engine.want_slate();
         }
-        self.control = Control::new(terms::of(&settings));
+        self.control =
+            Control::new(terms::of(&settings)).closing_with(super::closing_scene(&settings));
         self.settings = settings;
         self.taken(shown)
     }
