@@ -18,6 +18,7 @@ test_packages=(
     ffmpeg gstreamer1.0-tools
     gstreamer1.0-rtsp gir1.2-gst-rtsp-server-1.0 python3-gi
     iproute2 util-linux openssl libfaketime systemd
+    curl python3-venv
 )
 
 fail() {
@@ -52,4 +53,26 @@ need_cargo() {
         . "$HOME/.cargo/env"
     fi
     command -v cargo >/dev/null || fail "cargo is missing. Install Rust with rustup, then run this again."
+}
+
+# build_panel: the panel's files, which the program embeds. Without Node the program is built all the same, and its page says so.
+build_panel() {
+    [[ -f "$root_dir/web-ui/package.json" ]] || return 0
+    if ! command -v npm >/dev/null; then
+        echo "$(basename "$0"): npm is missing (Debian package npm), so the panel's page will say how to build it" >&2
+        return 0
+    fi
+    local built=$root_dir/web-ui/dist/index.html
+    if [[ -f $built ]] && ! find "$root_dir/web-ui" -path "$root_dir/web-ui/node_modules" -prune -o \
+        -path "$root_dir/web-ui/dist" -prune -o -type f -newer "$built" -print -quit | grep -q .; then
+        return 0
+    fi
+    (cd "$root_dir/web-ui" && npm ci --no-audit --no-fund --silent && npm run build --silent)
+}
+
+# need_schemathesis: what asks the API everything that its description allows. Into target/, and only where it is not there yet.
+need_schemathesis() {
+    local into=$root_dir/target/schemathesis
+    [[ -x $into/bin/schemathesis ]] && return 0
+    python3 -m venv "$into" && "$into/bin/pip" install --quiet 'schemathesis>=4,<5'
 }

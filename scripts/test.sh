@@ -12,4 +12,6 @@ fi
 need_packages "${runtime_packages[@]}" "${test_packages[@]}"
 need_cargo
 cd "$root_dir"
+build_panel
+need_schemathesis
 exec cargo test --workspace --locked "$@"

@@ -48,7 +48,6 @@ const PURE: &[&str] = &[
     "engine/mix/plan.rs",
     "engine/mix/switcher.rs",
     "engine/mix/video.rs",
-    "engine/mix/scene.rs",
     "engine/titles/raster.rs",
     "engine/titles/presence.rs",
     "uplink/flow.rs",

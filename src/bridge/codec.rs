@@ -16,11 +16,14 @@
 //! | 67 | `Down::Stop` | empty |
 //! | 80 | `Down::EncodeSlate` | empty |
 //! | 81 | `Down::Mix` | request: u64 BE, JSON |
+//! | 82 | `Down::Pushed`, a configuration | source: u16 BE, flags: u8, the configuration's bytes |
+//! | 83 | `Down::Pushed`, a unit | source: u16 BE, then as in `Up::Unit` |
+//! | 84 | `Down::Pushed`, its end | source: u16 BE, UTF-8 |
 //!
 //! The first message of either direction carries the version, ahead of anything that could have changed.
 
 use super::mix::{MixState, Thumbnail};
-use super::protocol::{Down, Up, VERSION};
+use super::protocol::{Down, Pushed, Up, VERSION};
 use crate::config::EngineSpec;
 use crate::media::{
     AudioConfig, Clip, FrameRate, MediaTime, MediaUnit, StreamConfig, Track, VideoConfig,
@@ -40,6 +43,9 @@ const SET_BITRATE: u8 = 66;
 const STOP: u8 = 67;
 const ENCODE_SLATE: u8 = 80;
 const MIX: u8 = 81;
+const PUSHED_CONFIG: u8 = 82;
+const PUSHED_UNIT: u8 = 83;
+const PUSHED_END: u8 = 84;
 
 /// An access unit of 16 MiB is 4 Gb/s at 30 fps: more is a damaged stream, not a picture.
 const MAX_UNIT: usize = 16 << 20;
@@ -47,7 +53,9 @@ const MAX_UNIT: usize = 16 << 20;
 const MAX_CONTROL: usize = 1 << 20;
 const PREFIX: usize = 4;
 const UNIT_HEAD: usize = 1 + 8 + 8;
-const HEAD_MAX: usize = PREFIX + 1 + UNIT_HEAD;
+/// Which source it is pushed to.
+const SOURCE: usize = 2;
+const HEAD_MAX: usize = PREFIX + 1 + SOURCE + UNIT_HEAD;
 /// What a read asks for at least: some units at a time at usual bitrates, without holding much memory.
 const READ_SIZE: usize = 64 << 10;
 
@@ -80,6 +88,8 @@ pub enum ProtocolError {
     UnknownFlags { flags: u8 },
     #[error("message {kind} can't be read: {text}")]
     BadJson { kind: u8, text: String },
+    #[error("message {kind} holds no text: {text}")]
+    BadText { kind: u8, text: String },
     #[error("message {kind} can't be written: {text}")]
     Unwritable { kind: u8, text: String },
 }
@@ -151,16 +161,7 @@ impl Message for Up {
                 Frame::new(HELLO, &version.to_be_bytes(), Bytes::new(), MAX_CONTROL)
             }
             Up::Config(config) => json(CONFIG, &[], &ConfigWire::from(config)),
-            Up::Unit(unit) => {
-                let mut fields = [0; UNIT_HEAD];
-                fields[0] = match unit.track {
-                    Track::Video => 0,
-                    Track::Audio => FLAG_AUDIO,
-                } | if unit.keyframe { FLAG_KEYFRAME } else { 0 };
-                fields[1..9].copy_from_slice(&unit.dts.0.to_be_bytes());
-                fields[9..].copy_from_slice(&unit.pts.0.to_be_bytes());
-                Frame::new(UNIT, &fields, unit.data.clone(), MAX_UNIT)
-            }
+            Up::Unit(unit) => Frame::new(UNIT, &unit_head(unit), unit.data.clone(), MAX_UNIT),
             Up::Event(event) => json(EVENT, &[], event),
             Up::Slate(clip) => Frame::new(SLATE, &[], clip_parts(clip)?, MAX_UNIT),
             Up::Thumbnail(Thumbnail { of, jpeg }) => {
@@ -186,26 +187,7 @@ impl Message for Up {
                 Ok(Up::Hello { version })
             }
             CONFIG => from_json::<ConfigWire>(kind, &body).map(|wire| Up::Config(wire.into())),
-            UNIT => {
-                if body.len() < UNIT_HEAD {
-                    return Err(ProtocolError::TooShort { kind });
-                }
-                let flags = body.get_u8();
-                if flags & !(FLAG_AUDIO | FLAG_KEYFRAME) != 0 {
-                    return Err(ProtocolError::UnknownFlags { flags });
-                }
-                Ok(Up::Unit(MediaUnit {
-                    track: if flags & FLAG_AUDIO == 0 {
-                        Track::Video
-                    } else {
-                        Track::Audio
-                    },
-                    keyframe: flags & FLAG_KEYFRAME != 0,
-                    dts: MediaTime(body.get_i64()),
-                    pts: MediaTime(body.get_i64()),
-                    data: body,
-                }))
-            }
+            UNIT => take_unit(kind, body).map(Up::Unit),
             EVENT => from_json(kind, &body).map(Up::Event),
             SLATE => {
                 let config: ConfigWire = from_json(kind, &take_part(kind, &mut body)?)?;
@@ -245,11 +227,18 @@ impl Message for Down {
             Down::Stop => Frame::new(STOP, &[], Bytes::new(), MAX_CONTROL),
             Down::EncodeSlate => Frame::new(ENCODE_SLATE, &[], Bytes::new(), MAX_CONTROL),
             Down::Mix { request, command } => json(MIX, &request.to_be_bytes(), command),
+            Down::Pushed { source, pushed } => pushed_frame(*source, pushed),
         }
     }
 
     fn limit(kind: u8) -> Option<usize> {
-        matches!(kind, START | SET_BITRATE | STOP | ENCODE_SLATE | MIX).then_some(MAX_CONTROL)
+        match kind {
+            START | SET_BITRATE | STOP | ENCODE_SLATE | MIX | PUSHED_CONFIG | PUSHED_END => {
+                Some(MAX_CONTROL)
+            }
+            PUSHED_UNIT => Some(MAX_UNIT),
+            _ => None,
+        }
     }
 
     fn decode(kind: u8, mut body: Bytes) -> Result<Self, ProtocolError> {
@@ -275,6 +264,12 @@ impl Message for Down {
                 let command = from_json(kind, &body)?;
                 Ok(Down::Mix { request, command })
             }
+            PUSHED_CONFIG | PUSHED_UNIT | PUSHED_END => {
+                let source = body
+                    .try_get_u16()
+                    .map_err(|_| ProtocolError::TooShort { kind })?;
+                take_pushed(kind, body).map(|pushed| Down::Pushed { source, pushed })
+            }
             _ => Err(ProtocolError::UnknownKind { kind }),
         }
     }
@@ -290,6 +285,92 @@ struct StartOut<'a> {
 struct StartIn {
     spec: Box<EngineSpec>,
     mix: Option<Box<MixState>>,
+}
+
+fn flags(track: Track, keyframe: bool) -> u8 {
+    let track = match track {
+        Track::Video => 0,
+        Track::Audio => FLAG_AUDIO,
+    };
+    track | if keyframe { FLAG_KEYFRAME } else { 0 }
+}
+
+fn unit_head(unit: &MediaUnit) -> [u8; UNIT_HEAD] {
+    let mut head = [0; UNIT_HEAD];
+    head[0] = flags(unit.track, unit.keyframe);
+    head[1..9].copy_from_slice(&unit.dts.0.to_be_bytes());
+    head[9..].copy_from_slice(&unit.pts.0.to_be_bytes());
+    head
+}
+
+fn take_flags(kind: u8, body: &mut Bytes) -> Result<(Track, bool), ProtocolError> {
+    let flags = body
+        .try_get_u8()
+        .map_err(|_| ProtocolError::TooShort { kind })?;
+    if flags & !(FLAG_AUDIO | FLAG_KEYFRAME) != 0 {
+        return Err(ProtocolError::UnknownFlags { flags });
+    }
+    let track = if flags & FLAG_AUDIO == 0 {
+        Track::Video
+    } else {
+        Track::Audio
+    };
+    Ok((track, flags & FLAG_KEYFRAME != 0))
+}
+
+fn take_unit(kind: u8, mut body: Bytes) -> Result<MediaUnit, ProtocolError> {
+    if body.len() < UNIT_HEAD {
+        return Err(ProtocolError::TooShort { kind });
+    }
+    let (track, keyframe) = take_flags(kind, &mut body)?;
+    Ok(MediaUnit {
+        track,
+        keyframe,
+        dts: MediaTime(body.get_i64()),
+        pts: MediaTime(body.get_i64()),
+        data: body,
+    })
+}
+
+fn pushed_frame(source: u16, pushed: &Pushed) -> Result<Frame, ProtocolError> {
+    let source = source.to_be_bytes();
+    match pushed {
+        Pushed::Config { track, data } => {
+            let fields = [source[0], source[1], flags(*track, false)];
+            Frame::new(PUSHED_CONFIG, &fields, data.clone(), MAX_CONTROL)
+        }
+        Pushed::Unit(unit) => {
+            let mut fields = [0; SOURCE + UNIT_HEAD];
+            fields[..SOURCE].copy_from_slice(&source);
+            fields[SOURCE..].copy_from_slice(&unit_head(unit));
+            Frame::new(PUSHED_UNIT, &fields, unit.data.clone(), MAX_UNIT)
+        }
+        Pushed::End { text } => {
+            let text = Bytes::copy_from_slice(text.as_bytes());
+            Frame::new(PUSHED_END, &source, text, MAX_CONTROL)
+        }
+    }
+}
+
+fn take_pushed(kind: u8, mut body: Bytes) -> Result<Pushed, ProtocolError> {
+    match kind {
+        PUSHED_CONFIG => match take_flags(kind, &mut body)? {
+            (track, false) => Ok(Pushed::Config { track, data: body }),
+            (_, true) => Err(ProtocolError::UnknownFlags {
+                flags: FLAG_KEYFRAME,
+            }),
+        },
+        PUSHED_UNIT => take_unit(kind, body).map(Pushed::Unit),
+        _ => match std::str::from_utf8(&body) {
+            Ok(text) => Ok(Pushed::End {
+                text: text.to_owned(),
+            }),
+            Err(error) => Err(ProtocolError::BadText {
+                kind,
+                text: error.to_string(),
+            }),
+        },
+    }
 }
 
 /// Bytes in, messages out. After an error the stream is lost: the same error comes again for good.

@@ -64,6 +64,13 @@ fn start() -> Down {
     }
 }
 
+fn pushed(pushed: Pushed) -> Down {
+    Down::Pushed {
+        source: 513,
+        pushed,
+    }
+}
+
 fn bytes<M: Message>(messages: &[M]) -> Vec<u8> {
     messages
         .iter()
@@ -174,6 +181,20 @@ fn down_messages_come_through() {
                 transition: Some(Transition::CUT),
             },
         },
+        pushed(Pushed::Config {
+            track: Track::Audio,
+            data: Bytes::from_static(&[0x11, 0x90]),
+        }),
+        pushed(Pushed::Unit(MediaUnit {
+            track: Track::Video,
+            dts: MediaTime(-40_000),
+            pts: MediaTime(i64::MAX),
+            keyframe: true,
+            data: Bytes::from_static(&[0, 0, 0, 1, 9]),
+        })),
+        pushed(Pushed::End {
+            text: "zu Ende, für heute".into(),
+        }),
         Down::Stop,
     ];
     let mut decoder = Decoder::<Down>::new();
@@ -257,6 +278,19 @@ fn refusals_say_what_is_wrong() {
     assert_eq!(
         refusal::<Down>(&[bytes(&[start()]), vec![0, 0, 0, 2, STOP, 1]].concat()),
         "message 67 carries 1 bytes too many"
+    );
+    let pushed = |rest: &[u8]| refusal::<Down>(&[&bytes(&[start()]), rest].concat());
+    assert_eq!(
+        pushed(&[0, 0, 0, 2, PUSHED_UNIT, 1]),
+        "message 82 is too short for what it must carry"
+    );
+    assert_eq!(
+        pushed(&[0, 0, 0, 4, PUSHED_CONFIG, 0, 1, FLAG_KEYFRAME]),
+        "a media unit has unknown flags 0x02"
+    );
+    assert_eq!(
+        pushed(&[0, 0, 0, 4, PUSHED_END, 0, 1, 0xff]),
+        "message 83 holds no text: invalid utf-8 sequence of 1 bytes from index 0"
     );
 }
 

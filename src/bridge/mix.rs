@@ -57,7 +57,7 @@ pub struct MixAnswer {
 }
 
 /// The programme's arrangement, whole.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct MixState {
     pub scene: String,
     pub preview: Option<String>,
@@ -72,7 +72,7 @@ pub struct MixState {
     pub audio: BTreeMap<String, SourceAudio>,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Running {
     pub from: String,
     pub to: String,
@@ -80,13 +80,13 @@ pub struct Running {
     pub ms: u32,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct OverlayState {
     pub id: String,
     pub on: bool,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ClipState {
     pub scene: String,
     pub source: String,

@@ -3,7 +3,8 @@
 use super::mix::{MixAnswer, MixCommand, MixState, Thumbnail};
 use super::report::{Alarm, Levels, SourceHealth};
 use crate::config::EngineSpec;
-use crate::media::{Clip, MediaUnit, StreamConfig};
+use crate::media::{Clip, MediaUnit, StreamConfig, Track};
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 /// Raised whenever the meaning of a frame changes. Both ends come from one binary, but an upgrade in
@@ -47,7 +48,30 @@ pub enum Down {
         request: u64,
         command: MixCommand,
     },
+    /// What an encoder pushes to an `rtmp` source, which the director receives.
+    Pushed {
+        /// Index into `EngineSpec::sources`.
+        source: u16,
+        pushed: Pushed,
+    },
     Stop,
+}
+
+/// A part of what is pushed. Times are the encoder's own. Nothing of it relies on what went before but the units on their
+/// keyframe, so an engine that starts in the middle begins at the next one.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Pushed {
+    /// What a decoder of the track must have: an AVCDecoderConfigurationRecord or an AudioSpecificConfig. Before each
+    /// keyframe, though it be the same.
+    Config {
+        track: Track,
+        data: Bytes,
+    },
+    Unit(MediaUnit),
+    /// The encoder has gone, and why.
+    End {
+        text: String,
+    },
 }
 
 /// What an operator or the session may want to know of the engine.
@@ -102,7 +126,7 @@ pub struct EncoderTrial {
     pub error: Option<String>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SourceState {
     Starting,

@@ -3,7 +3,7 @@
 
 use super::codec::{Decoder, Message, ProtocolError};
 use super::mix::{MixCommand, MixState};
-use super::protocol::{Down, EngineEvent, Up, VERSION};
+use super::protocol::{Down, EngineEvent, Pushed, Up, VERSION};
 use super::restart::RestartPolicy;
 use crate::config::EngineSpec;
 use std::io;
@@ -21,6 +21,8 @@ use tracing::{Instrument, info, info_span, warn};
 
 /// How long an engine that was told to stop may take to hand over its last units.
 const STOP_GRACE: Duration = Duration::from_secs(2);
+/// What is pushed and waits for the engine to take it: some seconds of units.
+const PUSHED_QUEUE: usize = 512;
 /// A line of stderr longer than this is logged in parts.
 const LOG_LINE: u64 = 8 << 10;
 
@@ -77,6 +79,23 @@ enum EngineCommand {
 #[derive(Debug)]
 pub struct EngineHandle {
     commands: mpsc::UnboundedSender<EngineCommand>,
+    pushed: mpsc::Sender<(u16, Pushed)>,
+}
+
+/// Hands over what is pushed to `rtmp` sources.
+#[derive(Clone, Debug)]
+pub struct Inlet(mpsc::Sender<(u16, Pushed)>);
+
+impl Inlet {
+    /// False: the engine does not keep up, or there is none just now, and it has not been taken.
+    pub fn put(&self, source: u16, pushed: Pushed) -> bool {
+        self.0.try_send((source, pushed)).is_ok()
+    }
+
+    /// Until no engine follows.
+    pub async fn closed(&self) {
+        self.0.closed().await;
+    }
 }
 
 impl EngineHandle {
@@ -97,6 +116,10 @@ impl EngineHandle {
         let _ = self.commands.send(EngineCommand::Mix { request, command });
     }
 
+    pub fn inlet(&self) -> Inlet {
+        Inlet(self.pushed.clone())
+    }
+
     /// The engine hands over what it has, ends, and is not started again; then the output channel closes.
     pub fn stop(&self) {
         let _ = self.commands.send(EngineCommand::Stop);
@@ -106,23 +129,26 @@ impl EngineHandle {
 /// Starts the supervisor as a task. It ends when it is told to stop or when `output` is closed.
 pub fn start(settings: SupervisorSettings, output: mpsc::Sender<EngineOutput>) -> EngineHandle {
     let (commands, receiver) = mpsc::unbounded_channel();
+    let (pushed, pushed_receiver) = mpsc::channel(PUSHED_QUEUE);
     let supervisor = Supervisor {
         settings,
         output,
         commands: receiver,
+        pushed: pushed_receiver,
         bitrate_kbps: None,
         wants_slate: false,
         mix: None,
         look: None,
     };
     tokio::spawn(supervisor.run());
-    EngineHandle { commands }
+    EngineHandle { commands, pushed }
 }
 
 struct Supervisor {
     settings: SupervisorSettings,
     output: mpsc::Sender<EngineOutput>,
     commands: mpsc::UnboundedReceiver<EngineCommand>,
+    pushed: mpsc::Receiver<(u16, Pushed)>,
     /// What was last asked for, if it was changed in flight: a new run starts with it.
     bitrate_kbps: Option<u32>,
     wants_slate: bool,
@@ -244,6 +270,8 @@ impl Supervisor {
                 return RunEnd::Failed(text);
             }
         }
+        // What was pushed while there was no engine is old.
+        while self.pushed.try_recv().is_ok() {}
         let mut ups = UpReader {
             reader,
             decoder: Decoder::new(),
@@ -279,6 +307,11 @@ impl Supervisor {
                         return RunEnd::Stopped;
                     }
                 },
+                Some((source, pushed)) = self.pushed.recv() => {
+                    if let Err(text) = send(&mut writer, &Down::Pushed { source, pushed }).await {
+                        return RunEnd::Failed(text);
+                    }
+                }
                 read = timeout_at(deadline, ups.next()) => match read {
                     Err(_) => return RunEnd::Failed(self.stall_text(first_unit)),
                     Ok(Err(text)) => return RunEnd::Failed(text),

@@ -102,6 +102,8 @@ pub enum Command {
         #[command(subcommand)]
         command: KeyCommand,
     },
+    /// Set the password of a user of the panel, read from the terminal or from standard input
+    Passwd(PasswdArgs),
     /// Devices, encoders by trial, GStreamer, clock, disk, uplinks; exits with 1 when there is a problem
     Doctor {
         /// One JSON object
@@ -111,6 +113,9 @@ pub enum Command {
     /// Internal: the process that captures and encodes
     #[command(hide = true)]
     Engine,
+    /// Internal: a process that captures a web page or a screen
+    #[command(hide = true)]
+    Apart,
 }
 
 #[derive(Debug, clap::Args)]
@@ -118,6 +123,20 @@ pub struct DemoArgs {
     /// End after this long, with the rehearsal's report; exits with 1 when anything was lost
     #[arg(long, value_name = "N")]
     pub seconds: Option<u64>,
+    /// The panel's port on 127.0.0.1; 0 takes any that is free
+    #[arg(long, value_name = "N", default_value_t = 8080)]
+    pub port: u16,
+    /// In standby: go live in the panel
+    #[arg(long)]
+    pub standby: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct PasswdArgs {
+    pub user: String,
+    /// viewer, operator or admin [default: as it is; admin for a new user]
+    #[arg(long, value_name = "ROLE")]
+    pub role: Option<String>,
 }
 
 #[derive(Debug, clap::Args)]

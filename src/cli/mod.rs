@@ -6,6 +6,8 @@ mod demo;
 mod doctor;
 mod key;
 mod live;
+mod panel;
+mod passwd;
 mod preflight;
 mod report;
 mod run;
@@ -29,6 +31,10 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
             crate::engine::run()?;
             ExitCode::SUCCESS
         }
+        Command::Apart => {
+            crate::engine::apart()?;
+            ExitCode::SUCCESS
+        }
         Command::Check { json } => {
             crate::config::check::check_command(cli.config.as_deref(), json)?.into()
         }
@@ -47,6 +53,7 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Audio(args) => block_on(scene::audio(&state, args))?.into(),
         Command::Key { command } => block_on(key::key(&state, command))?.into(),
+        Command::Passwd(args) => block_on(passwd::passwd(&state, args))?.into(),
     })
 }
 

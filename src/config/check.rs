@@ -4,7 +4,7 @@
 use super::programme::window_bytes;
 use super::{
     ConfigErrors, Destination, Loaded, Problem, Programme, Recording, Settings, Severity, Source,
-    SourceKind, default_path, load,
+    SourceKind, SrtMode, default_path, load,
 };
 use crate::platform;
 use serde_json::{Value, json};
@@ -133,6 +133,9 @@ fn on_air_text(settings: &Settings) -> String {
             format!("{id}: the exact programme to {}", path.display()),
         ));
     }
+    if let Some(rtmp) = &settings.rtmp {
+        rows.push(("rtmp", format!("encoders push to {}", rtmp.listen)));
+    }
     rows.push(("panel", settings.panel.listen.to_string()));
     let mut text = String::new();
     for (name, line) in rows {
@@ -164,10 +167,30 @@ fn source_line(source: &Source) -> String {
         SourceKind::Image { path } => format!("image {}", path.display()),
         SourceKind::V4l2 { device } => format!("camera {}", device.display()),
         SourceKind::Alsa { device } => format!("sound of {device}"),
+        SourceKind::Pulse { device } => format!("sound of PulseAudio's {}", or_usual(device)),
+        SourceKind::Pipewire { target } => format!("sound of PipeWire's {}", or_usual(target)),
         // The URL may carry the camera's password.
         SourceKind::Rtsp { .. } => "RTSP camera".to_owned(),
+        SourceKind::Srt {
+            mode: SrtMode::Caller,
+            host,
+            port,
+            ..
+        } => {
+            format!("SRT from {host}:{port}")
+        }
+        SourceKind::Srt { port, .. } => format!("SRT that calls at port {port}"),
+        SourceKind::Rtmp => "pushed over RTMP".to_owned(),
+        SourceKind::Screen { display, .. } => format!("screen {display}"),
+        SourceKind::Decklink { device, mode } => format!("DeckLink card {device}, {mode}"),
+        // The URL may carry a token.
+        SourceKind::Html { .. } => "web page".to_owned(),
     };
     format!("{} ({what})", source.id)
+}
+
+fn or_usual(name: &Option<String>) -> &str {
+    name.as_deref().unwrap_or("usual source")
 }
 
 fn destination_line(settings: &Settings, destination: &Destination) -> String {

@@ -18,7 +18,7 @@ pub const DUCK_DB: RangeInclusive<f32> = -60.0..=0.0;
 
 /// One input of the desk. Its sound goes through `channels`, `gain_db`, `high_pass_hz`, `compressor`, `delay_ms`, `pan`, and is
 /// then let through or not.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct SourceAudio {
     pub mode: AudioMode,
     pub gain_db: f32,
@@ -54,7 +54,7 @@ impl Default for SourceAudio {
 }
 
 /// When a source is heard.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum AudioMode {
     /// While a scene that has it is on air.
@@ -64,7 +64,7 @@ pub enum AudioMode {
 }
 
 /// Which of a source's two channels are taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Channels {
     Stereo,
@@ -76,7 +76,7 @@ pub enum Channels {
     Swap,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Compressor {
     pub threshold_db: f32,
@@ -101,7 +101,7 @@ impl Default for Compressor {
 }
 
 /// Turns a source down while others are heard.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Duck {
     /// Ids of the sources that it gives way to.
     pub under: Vec<String>,
@@ -117,7 +117,7 @@ impl Duck {
 }
 
 /// What of an input is to change. What is None stays.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct AudioChange {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -175,7 +175,7 @@ impl fmt::Display for AudioChange {
 }
 
 /// `true` takes the usual values for speech.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(untagged)]
 pub enum CompressorChange {
     Switch(bool),

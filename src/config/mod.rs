@@ -10,6 +10,7 @@ pub mod environment;
 pub mod ingest_url;
 mod inputs;
 mod key;
+mod kinds;
 mod outputs;
 mod picture;
 mod problem;
@@ -98,7 +99,13 @@ pub fn parse(text: &str, file: &str, env: &dyn Environment) -> Result<Loaded, Co
 fn read(root: &Table<'_>, base: &Path, env: &dyn Environment) -> Settings {
     let programme = programme::programme(root);
     let window = programme::window(root, &programme, env.memory_bytes());
-    let (mut sources, sounds, source_ids) = inputs::sources(root, base, env);
+    let inputs::Inputs {
+        mut sources,
+        sounds,
+        keys,
+        ids: source_ids,
+    } = inputs::sources(root, base, env);
+    let rtmp = kinds::rtmp(root, keys);
     let (titles, title_ids) = titles::titles(root, base, env);
     let known = scenes::Known {
         sources: &sources,
@@ -112,7 +119,7 @@ fn read(root: &Table<'_>, base: &Path, env: &dyn Environment) -> Settings {
     let (uplinks, uplink_ids) = outputs::uplinks(root, env);
     let destinations = outputs::destinations(root, &programme, base, &uplink_ids, env);
     let recordings = outputs::recordings(root, base, env);
-    let panel = programme::panel(root);
+    let panel = programme::panel(root, base, env);
     let session = programme::session(root, &scenes, &destinations);
     for (key, what) in [("schedule", "schedule"), ("show", "schedule")] {
         root.not_yet(key, what, "");
@@ -122,6 +129,7 @@ fn read(root: &Table<'_>, base: &Path, env: &dyn Environment) -> Settings {
         programme,
         window,
         sources,
+        rtmp,
         scenes,
         titles,
         overlays,

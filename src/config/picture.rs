@@ -48,10 +48,12 @@ impl Scene {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Layer {
     /// Layers of two scenes with one id move from place to place when one scene follows the other.
     pub id: String,
+    /// `{"source": ID}`, `{"title": ID}` or `{"image": PATH}`.
+    #[schema(value_type = Object)]
     pub content: Content,
     pub place: Place,
     /// 0 to 1.
@@ -102,7 +104,7 @@ impl Content {
 }
 
 /// Fractions of the frame. A part of it may lie outside.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Place {
     pub x: f64,
     pub y: f64,
@@ -120,7 +122,7 @@ impl Place {
 }
 
 /// What is cut off the layer's own picture, as fractions of it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Crop {
     pub left: f64,
     pub top: f64,
@@ -128,7 +130,7 @@ pub struct Crop {
     pub bottom: f64,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Border {
     /// As a fraction of the frame's height.
     pub width: f64,
@@ -136,7 +138,7 @@ pub struct Border {
 }
 
 /// What is near `colour` becomes transparent.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ChromaKey {
     pub colour: Colour,
     /// Distance in the chroma plane, 0 to 1, up to which it is gone.
@@ -146,7 +148,7 @@ pub struct ChromaKey {
 }
 
 /// sRGB with opacity, as `#rrggbb` or `#rrggbbaa`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Colour {
     pub red: u8,
     pub green: u8,
@@ -184,7 +186,7 @@ impl Colour {
 }
 
 /// From the scene on air to the next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Transition {
     pub kind: TransitionKind,
     /// How long it takes; a cut takes none.
@@ -211,7 +213,7 @@ impl Transition {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum TransitionKind {
     Cut,
@@ -254,7 +256,7 @@ impl Side {
     ];
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Side {
     Left,

@@ -16,6 +16,8 @@ pub struct Settings {
     pub programme: Programme,
     pub window: Window,
     pub sources: Vec<Source>,
+    /// There whenever there is a source of that kind.
+    pub rtmp: Option<Rtmp>,
     pub scenes: Vec<Scene>,
     pub titles: Vec<Title>,
     pub overlays: Vec<Overlay>,
@@ -151,17 +153,94 @@ pub struct Source {
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum SourceKind {
     Test,
-    File { path: PathBuf, repeat: bool },
-    Image { path: PathBuf },
-    V4l2 { device: PathBuf },
-    Alsa { device: String },
-    Rtsp { url: String },
+    File {
+        path: PathBuf,
+        repeat: bool,
+    },
+    Image {
+        path: PathBuf,
+    },
+    V4l2 {
+        device: PathBuf,
+    },
+    Alsa {
+        device: String,
+    },
+    /// None: the one that PulseAudio takes by itself.
+    Pulse {
+        device: Option<String>,
+    },
+    Pipewire {
+        target: Option<String>,
+    },
+    Rtsp {
+        url: String,
+    },
+    Srt {
+        mode: SrtMode,
+        /// The machine to call; as a listener, the address to be called at.
+        host: String,
+        port: u16,
+        stream_id: Option<String>,
+        latency_ms: u32,
+        /// The file, not the passphrase: the engine reads it.
+        passphrase_file: Option<PathBuf>,
+    },
+    /// Pushed to the director (`Settings::rtmp`), which hands it over.
+    Rtmp,
+    /// An X11 display.
+    Screen {
+        display: String,
+        /// The mouse pointer is seen.
+        pointer: bool,
+    },
+    Decklink {
+        device: u32,
+        /// As GStreamer calls it: "auto", "1080p25", …
+        mode: String,
+    },
+    /// A web page, transparent where it paints nothing.
+    Html {
+        url: String,
+        /// The size it is laid out for, in pixels; None: the programme's.
+        size: Option<(u32, u32)>,
+    },
+}
+
+/// Where encoders push to, and on which keys.
+#[derive(Clone, Debug)]
+pub struct Rtmp {
+    pub listen: SocketAddr,
+    pub keys: Vec<RtmpKey>,
+}
+
+/// Who has it is shown in that source.
+#[derive(Clone, Debug)]
+pub struct RtmpKey {
+    pub source: String,
+    pub key: StreamKey,
+}
+
+/// Who calls whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SrtMode {
+    Caller,
+    Listener,
+}
+
+impl SrtMode {
+    /// SRT's own: four round trips of 30 ms, in which what is lost is sent again.
+    pub const LATENCY_MS: u32 = 120;
 }
 
 impl SourceKind {
     /// It never has a picture.
     pub fn is_only_sound(&self) -> bool {
-        matches!(self, SourceKind::Alsa { .. })
+        matches!(
+            self,
+            SourceKind::Alsa { .. } | SourceKind::Pulse { .. } | SourceKind::Pipewire { .. }
+        )
     }
 }
 
@@ -276,4 +355,15 @@ pub enum RecordingKind {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Panel {
     pub listen: SocketAddr,
+    pub tls: PanelTls,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PanelTls {
+    /// Plain HTTP: on loopback only.
+    Off,
+    /// A certificate of the daemon's own, kept in its state.
+    Own,
+    /// PEM.
+    Files { certificate: PathBuf, key: PathBuf },
 }

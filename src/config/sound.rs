@@ -167,5 +167,8 @@ pub(super) fn settle(
 }
 
 fn is_camera(kind: &SourceKind) -> bool {
-    matches!(kind, SourceKind::V4l2 { .. } | SourceKind::Rtsp { .. })
+    matches!(
+        kind,
+        SourceKind::V4l2 { .. } | SourceKind::Rtsp { .. } | SourceKind::Decklink { .. }
+    )
 }

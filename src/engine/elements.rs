@@ -60,7 +60,24 @@ pub const NEEDED: &[(&str, &str, &str)] = &[
     ("pngdec", "gstreamer1.0-plugins-good", "pictures"),
     ("jpegenc", "gstreamer1.0-plugins-good", "thumbnails"),
     ("alsasrc", "gstreamer1.0-alsa", "alsa sources"),
+    ("pulsesrc", "gstreamer1.0-plugins-good", "pulse sources"),
+    ("pipewiresrc", "gstreamer1.0-pipewire", "pipewire sources"),
     ("rtspsrc", "gstreamer1.0-plugins-good", "rtsp sources"),
+    ("ximagesrc", "gstreamer1.0-plugins-good", "screen sources"),
+    (
+        "decklinkvideosrc",
+        "gstreamer1.0-plugins-bad",
+        "decklink sources",
+    ),
+    (
+        "decklinkaudiosrc",
+        "gstreamer1.0-plugins-bad",
+        "decklink sources",
+    ),
+    ("wpevideosrc", "gstreamer1.0-wpe", "html sources"),
+    ("aacparse", "gstreamer1.0-plugins-good", "rtmp sources"),
+    ("srtsrc", "gstreamer1.0-plugins-bad", "srt sources"),
+    ("tsdemux", "gstreamer1.0-plugins-bad", "srt sources"),
 ];
 
 /// A new element. The name must be in `NEEDED` for the error to name a package.

@@ -76,6 +76,11 @@ pub struct I420Layout {
 }
 
 impl I420Layout {
+    /// With a plane of alpha behind the others, as A420 has it: its offset is `size`, its stride the luma's.
+    pub fn size_with_alpha(&self) -> usize {
+        self.size + self.stride[0] * self.height.next_multiple_of(2)
+    }
+
     pub fn new(width: usize, height: usize) -> Self {
         let luma = width.next_multiple_of(4);
         let chroma = width.next_multiple_of(2).div_ceil(2).next_multiple_of(4);
@@ -114,6 +119,12 @@ mod tests {
             assert_eq!(ours.size, info.size());
             assert_eq!(ours.offset.as_slice(), info.offset());
             assert_eq!(ours.stride.map(|s| s as i32).as_slice(), info.stride());
+            let info = gst_video::VideoInfo::builder(gst_video::VideoFormat::A420, width, height)
+                .build()
+                .unwrap();
+            assert_eq!(ours.size_with_alpha(), info.size());
+            assert_eq!(ours.size, info.offset()[3]);
+            assert_eq!(ours.stride[0] as i32, info.stride()[3]);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The engine: everything that names GStreamer, and nothing that names RTMP. `run` is `regia engine`: it is told
 //! what to do over its standard input, a socket, and answers with media units on the same.
 
+mod apart;
 mod capture;
 mod clock;
 mod desk;
@@ -16,7 +17,9 @@ mod stop;
 #[allow(dead_code, unused_imports, reason = "until the mix draws them")]
 mod titles;
 
+pub use apart::run as apart;
 pub use error::EngineError;
+
 pub use probe::{Device, EngineProbe, MissingElement, probe};
 
 use crate::bridge::codec::{Decoder, ProtocolError};
@@ -25,7 +28,7 @@ use crate::bridge::protocol::{Down, EngineEvent};
 use crate::config::{EngineSpec, Source};
 use crate::media::{AudioConfig, VideoConfig};
 use bytes::Bytes;
-use capture::{Capture, Cue, Feed};
+use capture::{Capture, Cue, Feed, Inlets, Telling};
 use clock::Clock;
 use desk::console::Channel;
 use desk::{Desk, LatestLevels, Sound};
@@ -37,7 +40,6 @@ use mix::look::Looks;
 use mix::switcher::{Switcher, clip_source};
 use mix::{Input, Mix};
 use out::{Out, WriteError, Writer};
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::os::fd::AsFd;
@@ -111,6 +113,8 @@ struct Engine {
     stop: Stop,
     out: SyncSender<Out>,
     slate: encode::clip::Slate,
+    /// Of sources that are pushed to.
+    inlets: Inlets,
     /// Keep the mix going when its sources have ended: the slate is a programme too.
     inputs: SyncSender<Input>,
     _sounds: SyncSender<Sound>,
@@ -200,6 +204,7 @@ impl Engine {
         };
         spawn("mix", move || mix.run())?;
         let mut gauges = Vec::new();
+        let mut inlets = Inlets::default();
         for (index, settings) in spec.sources.iter().enumerate() {
             let source = Gauge::new(settings, &format, &clock);
             gauges.push(source.clone());
@@ -219,7 +224,8 @@ impl Engine {
                 clock: clock.clone(),
                 stop: stop.clone(),
                 out: out.clone(),
-                live: Cell::new(false),
+                telling: Telling::default(),
+                pushed: inlets.outlet(index),
             };
             let name = format!("source {}", capture.source.id);
             spawn(&name, move || capture.run())?;
@@ -239,11 +245,12 @@ impl Engine {
             inputs,
             _sounds: sounds,
             slate: clip,
+            inlets,
         })
     }
 
     /// Obeys until the end.
-    fn serve(self, controls: &Receiver<Control>) -> Result<(), EngineError> {
+    fn serve(mut self, controls: &Receiver<Control>) -> Result<(), EngineError> {
         loop {
             match controls.recv() {
                 Ok(Control::Down(Down::SetBitrate { kbps })) => {
@@ -264,6 +271,9 @@ impl Engine {
                 Ok(Control::Down(Down::Mix { request, command })) => {
                     // A mix that is gone has ended the engine.
                     let _ = self.inputs.send(Input::Command { request, command });
+                }
+                Ok(Control::Down(Down::Pushed { source, pushed })) => {
+                    self.inlets.put(usize::from(source), pushed);
                 }
                 Ok(Control::Down(Down::Start { .. })) => return Err(EngineError::NotStarted),
                 Ok(Control::Down(Down::Stop) | Control::Terminate) => {
@@ -323,7 +333,7 @@ struct Commands {
 impl Commands {
     /// None: the director is gone.
     fn next(&mut self) -> Result<Option<Down>, ProtocolError> {
-        let mut buffer = [0; 4096];
+        let mut buffer = [0; 64 << 10];
         loop {
             if let Some(down) = self.decoder.next_message()? {
                 return Ok(Some(down));

@@ -1,32 +1,34 @@
 //! The vision mixer and the desk over `/api/v1`: scenes, keys, titles, sound, and pictures of all of it. Shell.
 
-use super::api::{WHO, problem};
+use super::access::Caller;
+use super::problem::{Body, Problem, Refused, Segment};
 use crate::bridge::mix::{MixCommand, View};
 use crate::config::{
     AudioChange, Layer, Scene, Side, Source, SourceKind, Transition, TransitionKind,
 };
 use crate::session::{Look, SessionError, SessionHandle, Status};
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
+use utoipa::ToSchema;
 
 /// Each look keeps its picture being made for so long.
 const LOOK: Duration = Duration::from_secs(3);
 /// The first picture after nobody looked takes a moment.
 const FIRST_PICTURE: Duration = Duration::from_secs(2);
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Preview {
     pub scene: String,
 }
 
 /// What to take, and how.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Take {
     /// None: what is in preview.
@@ -60,7 +62,7 @@ impl Take {
     }
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Black {
     pub on: bool,
@@ -68,20 +70,20 @@ pub struct Black {
     pub ms: Option<u32>,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Switch {
     pub on: bool,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Text {
     pub lines: Vec<String>,
 }
 
 /// What became of it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Mixed {
     pub ran: Transition,
     /// What ran instead of what was asked for, and why; empty: just that.
@@ -90,7 +92,7 @@ pub struct Mixed {
 }
 
 /// A scene as it can be taken.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct SceneView<'a> {
     id: &'a str,
     name: &'a str,
@@ -130,14 +132,14 @@ pub fn router() -> Router<SessionHandle> {
         .route("/api/v1/titles/{id}", post(title))
         .route("/api/v1/audio/{source}", post(audio))
         .route("/api/v1/audio/loudness/reset", post(reset_loudness))
-        .route("/api/v1/thumbnails/source/{picture}", get(of_source))
-        .route("/api/v1/thumbnails/{picture}", get(of_programme))
+        .route("/api/v1/thumbnails/source/{file}", get(of_source))
+        .route("/api/v1/thumbnails/{file}", get(of_programme))
 }
 
-type Answer = Result<Json<Mixed>, SessionError>;
+type Answer = Result<Json<Mixed>, Refused>;
 
-async fn mix(session: &SessionHandle, command: MixCommand) -> Answer {
-    let answer = session.mix(command, WHO).await?;
+async fn mix(session: &SessionHandle, caller: Caller, command: MixCommand) -> Answer {
+    let answer = session.mix(command, caller.who).await?;
     Ok(Json(Mixed {
         ran: answer.ran,
         note: answer.note,
@@ -145,7 +147,10 @@ async fn mix(session: &SessionHandle, command: MixCommand) -> Answer {
     }))
 }
 
-async fn scenes(State(session): State<SessionHandle>) -> Response {
+/// The scenes, as they can be taken.
+#[utoipa::path(get, path = "/api/v1/scenes", tag = "mix", responses(
+    (status = 200, body = Vec<SceneView>), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+pub async fn scenes(State(session): State<SessionHandle>) -> Response {
     let settings = session.settings();
     let scenes = settings.scenes.iter();
     let views: Vec<SceneView> = scenes
@@ -154,88 +159,131 @@ async fn scenes(State(session): State<SessionHandle>) -> Response {
     Json(views).into_response()
 }
 
-async fn preview(State(session): State<SessionHandle>, Json(ask): Json<Preview>) -> Answer {
-    mix(&session, MixCommand::Preview { scene: ask.scene }).await
+/// Make a scene ready.
+#[utoipa::path(post, path = "/api/v1/scene/preview", tag = "mix", request_body = Preview, responses(
+    (status = 200, body = Mixed), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+pub async fn preview(
+    State(session): State<SessionHandle>,
+    Extension(caller): Extension<Caller>,
+    Body(ask): Body<Preview>,
+) -> Answer {
+    mix(&session, caller, MixCommand::Preview { scene: ask.scene }).await
 }
 
-async fn take(State(session): State<SessionHandle>, Json(ask): Json<Take>) -> Answer {
+/// Put a scene on air, from the next frame on: without a name, what is in preview.
+#[utoipa::path(post, path = "/api/v1/scene/take", tag = "mix", request_body = Take, responses(
+    (status = 200, body = Mixed), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+pub async fn take(
+    State(session): State<SessionHandle>,
+    Extension(caller): Extension<Caller>,
+    Body(ask): Body<Take>,
+) -> Answer {
     let transition = ask.transition();
     let scene = ask.scene;
-    mix(&session, MixCommand::Take { scene, transition }).await
+    mix(&session, caller, MixCommand::Take { scene, transition }).await
 }
 
-async fn black(
+/// Fade everything to black, or back.
+#[utoipa::path(post, path = "/api/v1/scene/black", tag = "mix", request_body = Black, responses(
+    (status = 200, body = Mixed), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+pub async fn black(
     State(session): State<SessionHandle>,
-    Json(Black { on, ms }): Json<Black>,
+    Extension(caller): Extension<Caller>,
+    Body(Black { on, ms }): Body<Black>,
 ) -> Answer {
     let ms = ms.unwrap_or(Transition::USUAL_MS);
-    mix(&session, MixCommand::Black { on, ms }).await
+    mix(&session, caller, MixCommand::Black { on, ms }).await
 }
 
-async fn overlay(
+/// Let a key over the programme come or go.
+#[utoipa::path(post, path = "/api/v1/overlays/{id}", tag = "mix", request_body = Switch, params(("id" = String, Path)), responses(
+    (status = 200, body = Mixed), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+pub async fn overlay(
     State(session): State<SessionHandle>,
-    Path(id): Path<String>,
-    Json(Switch { on }): Json<Switch>,
+    Extension(caller): Extension<Caller>,
+    Segment(id): Segment<String>,
+    Body(Switch { on }): Body<Switch>,
 ) -> Answer {
-    mix(&session, MixCommand::Overlay { id, on }).await
+    mix(&session, caller, MixCommand::Overlay { id, on }).await
 }
 
-async fn title(
+/// Give a title other text, from the next frame on.
+#[utoipa::path(post, path = "/api/v1/titles/{id}", tag = "mix", request_body = Text, params(("id" = String, Path)), responses(
+    (status = 200, body = Mixed), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+pub async fn title(
     State(session): State<SessionHandle>,
-    Path(id): Path<String>,
-    Json(Text { lines }): Json<Text>,
+    Extension(caller): Extension<Caller>,
+    Segment(id): Segment<String>,
+    Body(Text { lines }): Body<Text>,
 ) -> Answer {
-    mix(&session, MixCommand::Title { id, lines }).await
+    mix(&session, caller, MixCommand::Title { id, lines }).await
 }
 
-async fn audio(
+/// Change an input of the desk.
+#[utoipa::path(post, path = "/api/v1/audio/{source}", tag = "mix", request_body = AudioChange, params(("source" = String, Path)), responses(
+    (status = 200, body = Mixed), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+pub async fn audio(
     State(session): State<SessionHandle>,
-    Path(source): Path<String>,
-    Json(change): Json<AudioChange>,
+    Extension(caller): Extension<Caller>,
+    Segment(source): Segment<String>,
+    Body(change): Body<AudioChange>,
 ) -> Answer {
-    mix(&session, MixCommand::Audio { source, change }).await
+    mix(&session, caller, MixCommand::Audio { source, change }).await
 }
 
-async fn reset_loudness(State(session): State<SessionHandle>) -> Answer {
-    mix(&session, MixCommand::ResetLoudness).await
-}
-
-async fn of_source(
+/// Count integrated loudness and true peak from now.
+#[utoipa::path(post, path = "/api/v1/audio/loudness/reset", tag = "mix", responses(
+    (status = 200, body = Mixed), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+pub async fn reset_loudness(
     State(session): State<SessionHandle>,
-    Path(picture): Path<String>,
-) -> Result<Response, SessionError> {
+    Extension(caller): Extension<Caller>,
+) -> Answer {
+    mix(&session, caller, MixCommand::ResetLoudness).await
+}
+
+/// A source's newest picture, 320 wide: `ID.jpg`.
+#[utoipa::path(get, path = "/api/v1/thumbnails/source/{file}", tag = "mix", params(("file" = String, Path)), responses(
+    (status = 200, body = Vec<u8>, content_type = "image/jpeg"), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+pub async fn of_source(
+    State(session): State<SessionHandle>,
+    Segment(picture): Segment<String>,
+) -> Result<Response, Refused> {
     let id = picture.strip_suffix(".jpg").unwrap_or(&picture);
-    let sources = &session.settings().sources;
+    let settings = session.settings();
+    let sources = &settings.sources;
     if !sources.iter().any(|source| source.id == id) {
         let known: Vec<&str> = sources.iter().map(|source| source.id.as_str()).collect();
-        return Err(SessionError::Unknown {
+        let unknown = SessionError::Unknown {
             kind: "source",
             id: id.to_owned(),
             known: format!("there are {}", known.join(", ")),
-        });
+        };
+        return Err(unknown.into());
     }
     picture_of(&session, View::Source(id.to_owned())).await
 }
 
-async fn of_programme(
+/// The newest picture of programme, preview or all of it: `programme.jpg`, `preview.jpg`, `multiview.jpg`.
+#[utoipa::path(get, path = "/api/v1/thumbnails/{file}", tag = "mix", params(("file" = String, Path)), responses(
+    (status = 200, body = Vec<u8>, content_type = "image/jpeg"), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+pub async fn of_programme(
     State(session): State<SessionHandle>,
-    Path(picture): Path<String>,
-) -> Result<Response, SessionError> {
+    Segment(picture): Segment<String>,
+) -> Result<Response, Refused> {
     let view = match picture.as_str() {
         "programme.jpg" => View::Programme,
         "preview.jpg" => View::Preview,
         "multiview.jpg" => View::Multiview,
         _ => {
             let title = "there are programme.jpg, preview.jpg, multiview.jpg and source/ID.jpg";
-            let status = StatusCode::NOT_FOUND;
-            return Ok(problem(status, "unknown-picture", title.to_owned()));
+            return Err(Refused::not_found("unknown-picture", title));
         }
     };
     picture_of(&session, view).await
 }
 
 /// The newest picture of a view. It is made for a while longer, for whoever asks again.
-async fn picture_of(session: &SessionHandle, view: View) -> Result<Response, SessionError> {
+async fn picture_of(session: &SessionHandle, view: View) -> Result<Response, Refused> {
     let look = Look {
         multiview: view == View::Multiview,
     };
@@ -250,18 +298,14 @@ async fn picture_of(session: &SessionHandle, view: View) -> Result<Response, Ses
         Ok(Ok(newest)) => newest.get(&view).cloned(),
         Ok(Err(_)) | Err(_) => None,
     };
-    Ok(match jpeg {
-        Some(jpeg) => {
-            let headers = [
-                (header::CONTENT_TYPE, "image/jpeg"),
-                (header::CACHE_CONTROL, "no-store"),
-            ];
-            (headers, jpeg).into_response()
-        }
-        None => problem(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "no-picture",
-            "there is no picture yet: the engine is starting, or nothing is in preview".to_owned(),
-        ),
-    })
+    let jpeg = jpeg.ok_or_else(|| {
+        let text = "there is no picture yet: the engine is starting, or nothing is in preview";
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        Refused::new(status, "no-picture", text.to_owned())
+    })?;
+    let headers = [
+        (header::CONTENT_TYPE, "image/jpeg"),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
+    Ok((headers, jpeg).into_response())
 }

@@ -10,6 +10,7 @@ use crate::doctor::{self, Clock};
 use crate::session::{SessionHandle, SourceStatus, Status};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
@@ -73,10 +74,10 @@ enum Purpose {
 }
 
 /// Starts the service. It ends when every handle is dropped.
-pub fn start(settings: Settings, session: SessionHandle, state: PathBuf) -> Preflight {
+pub fn start(session: SessionHandle, state: PathBuf) -> Preflight {
     let (requests, inbox) = mpsc::channel(16);
     let service = Service {
-        settings,
+        settings: session.settings(),
         session,
         state,
         last: None,
@@ -126,7 +127,8 @@ impl Preflight {
 }
 
 struct Service {
-    settings: Settings,
+    /// Renewed for each request.
+    settings: Arc<Settings>,
     session: SessionHandle,
     state: PathBuf,
     last: Option<Measurement>,
@@ -147,6 +149,12 @@ struct Measurement {
 impl Service {
     async fn run(mut self, mut requests: mpsc::Receiver<Request>) {
         while let Some(request) = requests.recv().await {
+            let settings = self.session.settings();
+            if !Arc::ptr_eq(&settings, &self.settings) {
+                // What was measured was of others.
+                self.last = None;
+                self.settings = settings;
+            }
             let report = self.answer(&request).await;
             // Whoever asked may have gone.
             let _ = request.reply.send(report);
@@ -263,7 +271,7 @@ impl Service {
             Some(planned) => Planned::Told(planned),
             None => Planned::longest(if idle.is_empty() { on_air } else { idle }),
         };
-        let (settings, state) = (self.settings.clone(), self.state.clone());
+        let (settings, state) = (Arc::clone(&self.settings), self.state.clone());
         let disks = blocking(move || machine::disks(&settings, &state)).await;
         let recordings = &self.settings.recordings;
         rows.extend(judge::disks(&disks, recordings, made, planned));

@@ -10,7 +10,7 @@ use std::fmt;
 use std::time::Duration;
 
 /// One line of the log.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Entry {
     /// Wall time, milliseconds since 1970-01-01 UTC: for people. Intervals come from `elapsed`.
     #[serde(rename = "at_ms")]
@@ -19,6 +19,7 @@ pub struct Entry {
     pub session: Option<SessionId>,
     /// Since the session's start by a clock that no step of the wall clock moves; zero outside of a session.
     #[serde(rename = "elapsed_s", with = "seconds")]
+    #[schema(value_type = f64)]
     pub elapsed: Duration,
     pub who: Who,
     #[serde(flatten)]
@@ -26,7 +27,9 @@ pub struct Entry {
 }
 
 /// Names a session to people and scripts: the second it started in, UTC, as `20260731-193000`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema,
+)]
 #[serde(transparent)]
 pub struct SessionId(String);
 
@@ -47,7 +50,7 @@ impl fmt::Display for SessionId {
 }
 
 /// Who brought it about.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Who {
     /// Somebody at the panel, by name.
@@ -71,7 +74,7 @@ impl fmt::Display for Who {
 }
 
 /// What happened. Durations are seconds, bitrates kb/s of video unless they say otherwise.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
     /// A broadcast was asked for.
@@ -294,10 +297,17 @@ pub enum Event {
     KeyDeleted {
         slot: String,
     },
+    /// Somebody changed the configuration.
+    ConfigChanged {
+        /// What of it.
+        what: String,
+        /// It holds from the broadcast's end on.
+        later: bool,
+    },
 }
 
 /// What an audience saw of an outage.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Covered {
     /// Nothing was lost: all of it was sent again.
@@ -309,7 +319,7 @@ pub enum Covered {
 }
 
 /// Why a destination ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EndReason {
     /// Somebody asked for it.
@@ -323,7 +333,7 @@ pub enum EndReason {
 }
 
 /// A destination's sums over a session, resumptions counted in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Totals {
     /// Programme time that the ingest acknowledged, what was repeated counted once.
     pub delivered_s: f64,
@@ -639,6 +649,14 @@ impl fmt::Display for Event {
                 write!(f, "A key was saved in slot {slot}: {fingerprint}.")
             }
             Event::KeyDeleted { slot } => write!(f, "The key in slot {slot} was deleted."),
+            Event::ConfigChanged { what, later } => {
+                let when = if *later {
+                    "; it holds when the broadcast has ended"
+                } else {
+                    ""
+                };
+                write!(f, "The configuration was changed ({what}){when}.")
+            }
         }
     }
 }

@@ -116,6 +116,24 @@ impl Keyring {
         }
     }
 
+    /// Whether `given`, by whoever wants to push, is this key. Their marks are compared, so that how long that takes tells nothing.
+    pub async fn is(&self, key: &StreamKey, given: &Secret) -> bool {
+        let mark = match (key, &self.store) {
+            (StreamKey::Given(secret), _) => self.vault.mark(secret),
+            (StreamKey::Slot(name), Some(store)) => {
+                match store.open_slot(&self.vault, name).await {
+                    Ok(slot) => slot.info.mark,
+                    Err(error) => {
+                        tracing::warn!("the key that is pushed with can't be looked up: {error}");
+                        return false;
+                    }
+                }
+            }
+            (StreamKey::Slot(_), None) => return false,
+        };
+        mark == self.vault.mark(given)
+    }
+
     /// The same for what goes on: that its keys were right for the occurrence was seen when it started.
     pub async fn resolve_again(
         &self,

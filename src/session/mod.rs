@@ -1,7 +1,7 @@
 //! The session: one broadcast, from the first publish to the last byte.
 //!
 //! Pure: `air`, `control`, `event`, `guard`, `machine`, `moment`, `overload`, `report`, `timeline`, `watch`. Shell: `actor`, `clock`,
-//! `journal`, `keys`.
+//! `intake` (but for its `feed`), `journal`, `keys`.
 
 mod actor;
 pub mod air;
@@ -9,6 +9,7 @@ pub mod clock;
 pub mod control;
 pub mod event;
 pub mod guard;
+mod intake;
 mod journal;
 pub mod keys;
 pub mod machine;
@@ -19,6 +20,6 @@ pub mod timeline;
 mod watch;
 
 pub use actor::{
-    Anyway, DestinationView, Look, Looking, SessionError, SessionHandle, SourceStatus, StartAsk,
-    Status, StopAsk, Thumbnails, start,
+    Anyway, Applies, DestinationView, Look, Looking, SessionError, SessionHandle, SourceStatus,
+    StartAsk, Status, StopAsk, Thumbnails, start,
 };

@@ -37,4 +37,28 @@ pub const STEPS: &[&str] = &[
         session TEXT NOT NULL,
         used_ms INTEGER NOT NULL
     ) STRICT;",
+    // 2: who may use the panel. Of passwords, sessions and tokens there are hashes only.
+    "CREATE TABLE user (
+        name TEXT PRIMARY KEY,
+        role TEXT NOT NULL,
+        -- PHC string of argon2id.
+        password TEXT NOT NULL,
+        created_ms INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE login (
+        -- SHA-256 of what the cookie holds.
+        mark BLOB PRIMARY KEY,
+        user TEXT NOT NULL,
+        created_ms INTEGER NOT NULL,
+        seen_ms INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE token (
+        id TEXT PRIMARY KEY,
+        name TEXT NOT NULL,
+        role TEXT NOT NULL,
+        -- SHA-256 of the token.
+        mark BLOB NOT NULL,
+        created_ms INTEGER NOT NULL,
+        expires_ms INTEGER
+    ) STRICT;",
 ];

@@ -123,7 +123,7 @@ async fn devices_that_are_not_there_are_told() {
     let detail = show.source_is(SourceState::Lost).await;
     assert_eq!(
         detail,
-        "hw:31: Could not open audio device for recording. (`regia doctor` lists the sound cards there are)"
+        "hw:31: Could not open audio device for recording (`regia doctor` lists the sound cards there are)"
     );
     show.finish().await;
     drop(show);
@@ -135,7 +135,7 @@ async fn devices_that_are_not_there_are_told() {
     let detail = show.source_is(SourceState::Lost).await;
     assert_eq!(
         detail,
-        "rtsp://127.0.0.1:22009/stage: Could not open resource for reading and writing."
+        "rtsp://127.0.0.1:22009/stage: it can't be reached: Connection refused (os error 111)"
     );
     show.finish().await;
 }

@@ -1,5 +1,6 @@
 //! One engine under its supervisor, and what it said so far.
 
+use regia::bridge::mix::Thumbnail;
 use regia::bridge::protocol::{EngineEvent, SourceState, Up};
 use regia::bridge::supervisor::{EngineHandle, EngineOutput, SupervisorSettings, start};
 use regia::config::*;
@@ -17,6 +18,12 @@ const PATIENCE: Duration = Duration::from_secs(40);
 /// Engines are heavy: one test at a time.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
 
+/// For tests without a runtime.
+#[allow(dead_code, reason = "not every test program has such")]
+pub fn alone_blocking() -> MutexGuard<'static, ()> {
+    ONE_AT_A_TIME.blocking_lock()
+}
+
 pub struct Show {
     pub handle: EngineHandle,
     outputs: mpsc::Receiver<EngineOutput>,
@@ -26,6 +33,7 @@ pub struct Show {
     pub order: Vec<(Track, i64)>,
     pub configs: Vec<StreamConfig>,
     pub events: Vec<EngineEvent>,
+    pub thumbnails: Vec<Thumbnail>,
     /// Pids of the runs so far.
     pub pids: Vec<u32>,
     pub ends: Vec<String>,
@@ -93,6 +101,7 @@ impl Show {
             order: Vec::new(),
             configs: Vec::new(),
             events: Vec::new(),
+            thumbnails: Vec::new(),
             pids: Vec::new(),
             ends: Vec::new(),
             _alone: alone,
@@ -149,7 +158,8 @@ impl Show {
                 Up::Config(config) => self.configs.push(config),
                 Up::Event(event) => self.events.push(event),
                 // Only where it was asked for.
-                Up::Slate(_) | Up::Thumbnail(_) => {}
+                Up::Slate(_) => {}
+                Up::Thumbnail(thumbnail) => self.thumbnails.push(thumbnail),
                 Up::Unit(unit) => {
                     assert!(!self.configs.is_empty(), "a unit before its configuration");
                     self.order.push((unit.track, unit.dts.as_millis()));

@@ -1,7 +1,8 @@
 //! What pipelines of sources have in common: the tails that normalise, and the watch over them.
 
+use super::anchor::Anchor;
 use super::{Capture, Closed, End};
-use crate::engine::clock::{to_clock_time, to_media_time};
+use crate::engine::clock::{Clock, to_clock_time, to_media_time};
 use crate::engine::elements::make;
 use crate::engine::encode::caps_filter;
 use crate::engine::error::EngineError;
@@ -9,9 +10,9 @@ use crate::media::{MediaTime, Track};
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// Where running times of a source's pipeline lie on the monotonic clock. `place` may wait, in the pipeline's
@@ -37,6 +38,29 @@ impl Placement for Captured {
     }
 }
 
+/// A source's pipeline whose running time is the sender's.
+pub struct Anchored {
+    clock: Clock,
+    anchor: Mutex<Anchor>,
+}
+
+impl Anchored {
+    pub fn new(clock: &Clock, delay: Duration) -> Self {
+        Anchored {
+            clock: clock.clone(),
+            anchor: Mutex::new(Anchor::new(delay)),
+        }
+    }
+}
+
+impl Placement for Anchored {
+    fn place(&self, _: Track, running: MediaTime, _: Duration) -> Result<MediaTime, Closed> {
+        let now = self.clock.now();
+        let mut anchor = self.anchor.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(anchor.place(now, running))
+    }
+}
+
 /// What a source's pipeline tells its thread.
 #[derive(Debug)]
 pub enum Happened {
@@ -54,7 +78,21 @@ pub enum Happened {
 pub struct Patience {
     /// To its first sample.
     pub at_start: Duration,
+    /// Until it counts as lost, though its pipeline may go on.
+    pub quiet: Duration,
+    /// Until its pipeline is made anew.
     pub later: Duration,
+}
+
+impl Patience {
+    /// Of a source that is better made anew at once.
+    pub const fn new(at_start: Duration, later: Duration) -> Self {
+        Patience {
+            at_start,
+            quiet: later,
+            later,
+        }
+    }
 }
 
 /// A source's pipeline. It is taken down when dropped.
@@ -70,7 +108,7 @@ pub struct Tails {
     pipeline: gst::glib::WeakRef<gst::Pipeline>,
     format: crate::engine::format::Format,
     feed: super::Feed,
-    clock: crate::engine::clock::Clock,
+    clock: Clock,
     placement: Arc<dyn Placement>,
     happened: Sender<Happened>,
     /// When the last sample came, on the monotonic clock in µs; 0: none yet.
@@ -165,21 +203,33 @@ impl Graph {
         patience: Patience,
         mut ended: impl FnMut(&gst::Pipeline) -> Option<End>,
     ) -> End {
-        let mut seen = capture.clock.now();
+        let mut began = capture.clock.now();
+        let mut flowed = false;
         loop {
+            // Zero: nothing since it began, or since it was called lost.
             let last = MediaTime(self.tails.last.load(Ordering::Relaxed));
-            seen = seen.max(last);
-            let patience = if last == MediaTime::ZERO {
-                patience.at_start
-            } else {
-                patience.later
+            let quiet = capture.clock.now().since(began.max(last));
+            let (limit, give_up) = match (flowed, last == MediaTime::ZERO) {
+                (false, true) => (patience.at_start, true),
+                (true, true) => (patience.later, true),
+                (_, false) => (patience.quiet, patience.quiet == patience.later),
             };
-            let silent = capture.clock.now().since(seen);
-            let Some(left) = patience.checked_sub(silent).filter(|d| !d.is_zero()) else {
-                return End::Failed(format!("it gave nothing for {patience:?}"));
+            let Some(left) = limit.checked_sub(quiet).filter(|d| !d.is_zero()) else {
+                let text = format!("it gave nothing for {limit:?}");
+                if give_up {
+                    return End::Failed(text);
+                }
+                capture.report_lost(text);
+                began = last;
+                // The next sample says that it flows again.
+                self.tails.last.store(0, Ordering::Relaxed);
+                continue;
             };
             match self.happenings.recv_timeout(left) {
-                Ok(Happened::Flowing) => capture.report_live(),
+                Ok(Happened::Flowing) => {
+                    flowed = true;
+                    capture.report_live();
+                }
                 Ok(Happened::Failed(text)) => return End::Failed(text),
                 Ok(Happened::Ended) => {
                     if let Some(end) = ended(&self.pipeline) {
@@ -193,10 +243,17 @@ impl Graph {
     }
 }
 
-impl Drop for Graph {
-    fn drop(&mut self) {
+impl Graph {
+    /// Takes the pipeline down; what feeds it is let go.
+    pub fn stop(&self) {
         // Nothing can be done about a driver that won't let go; the process's end frees it.
         let _ = self.pipeline.set_state(gst::State::Null);
+    }
+}
+
+impl Drop for Graph {
+    fn drop(&mut self) {
+        self.stop();
     }
 }
 

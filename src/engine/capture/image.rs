@@ -1,6 +1,6 @@
 //! The `image` source: one picture, decoded once and shown for good. Slates are read the same way.
 
-use super::{Capture, End, readable};
+use super::{Capture, End, dimensions, readable};
 use crate::engine::elements::make;
 use crate::engine::encode::caps_filter;
 use crate::engine::error::EngineError;
@@ -9,10 +9,14 @@ use gstreamer as gst;
 use gstreamer::glib;
 use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
+use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
 
 const TIME_LIMIT: gst::ClockTime = gst::ClockTime::from_seconds(10);
+/// As it is decoded, and a small box has few GB for everything.
+const BYTES_PER_PIXEL: u64 = 4;
+const MOST_BYTES: u64 = 500_000_000;
 const AHEAD: Duration = Duration::from_millis(10);
 
 pub fn run(capture: &Capture, path: &Path) -> End {
@@ -44,6 +48,15 @@ pub fn run(capture: &Capture, path: &Path) -> End {
 pub fn decode(path: &Path, format: &Format) -> Result<gst::Buffer, String> {
     readable(path)?;
     let unusable = |text: String| format!("{} can't be shown: {text}", path.display());
+    if let Some((width, height)) = size_of(path)
+        && u64::from(width) * u64::from(height) * BYTES_PER_PIXEL > MOST_BYTES
+    {
+        let gb = f64::from(width) * f64::from(height) * BYTES_PER_PIXEL as f64 / 1e9;
+        return Err(unusable(format!(
+            "its {width}x{height} pixels would take {gb:.1} GB of memory; scale it down: the programme has {}x{}",
+            format.width, format.height
+        )));
+    }
     let absolute = std::path::absolute(path).map_err(|e| unusable(e.to_string()))?;
     let uri = glib::filename_to_uri(&absolute, None).map_err(|e| unusable(e.to_string()))?;
     let pipeline = gst::Pipeline::new();
@@ -51,6 +64,14 @@ pub fn decode(path: &Path, format: &Format) -> Result<gst::Buffer, String> {
     // Nothing of it is used any more, whether it stops or not.
     let _ = pipeline.set_state(gst::State::Null);
     result
+}
+
+/// What its first bytes say; None: nothing that is known here.
+fn size_of(path: &Path) -> Option<(u32, u32)> {
+    let mut head = Vec::new();
+    let file = std::fs::File::open(path).ok()?;
+    file.take(dimensions::HEAD).read_to_end(&mut head).ok()?;
+    dimensions::of(&head)
 }
 
 fn first_frame(

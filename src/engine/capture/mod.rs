@@ -2,15 +2,22 @@
 //! happens to it reaches the programme. It delivers normalised media with their times to the mix, and is tried
 //! again for as long as it fails.
 
-mod alsa;
+mod address;
+mod anchor;
+mod apart;
 mod cue;
+mod decklink;
 mod decode;
+mod dimensions;
 mod file;
 mod glyphs;
 mod graph;
 mod image;
 pub mod picture;
+mod pushed;
 mod rtsp;
+mod sound;
+mod srt;
 mod test;
 mod tone;
 mod v4l2;
@@ -29,13 +36,18 @@ use crate::bridge::protocol::{EngineEvent, SourceState};
 use crate::config::{Source, SourceKind};
 use crate::media::MediaTime;
 use gstreamer as gst;
-use std::cell::Cell;
+pub use pushed::{Inlets, Outlet};
+use sound::SoundDevice;
+use std::cell::{Cell, RefCell};
 use std::path::Path;
 use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// Between two tries. A source that returns is back on air within 2 s: this, its own start, and no more.
 const RETRY: Duration = Duration::from_millis(700);
+/// Where a try is only a small packet, and the stream that follows takes its time.
+const CALL_AGAIN: Duration = Duration::from_millis(200);
 
 /// Where a source puts what it captures, and which of it is wanted.
 #[derive(Clone)]
@@ -90,10 +102,40 @@ pub struct Capture {
     pub feed: Feed,
     pub stop: Stop,
     pub out: SyncSender<Out>,
-    /// This try at the source has given something.
-    pub live: Cell<bool>,
+    pub telling: Telling,
+    /// What is pushed to it.
+    pub pushed: Outlet,
     /// Of a file that is played from a take on.
     pub cue: Option<Cue>,
+}
+
+/// What was told of a source last.
+#[derive(Default)]
+pub struct Telling {
+    /// This try at the source has given something.
+    live: Cell<bool>,
+    failure: RefCell<String>,
+    /// With the thread of the sound that is bound to it, if there is one.
+    shared: Arc<Mutex<Told>>,
+    /// This is that thread.
+    of_sound: Option<SoundDevice>,
+}
+
+struct Told {
+    state: SourceState,
+    detail: String,
+    /// What is wrong with the sound that is bound to it.
+    sound: String,
+}
+
+impl Default for Told {
+    fn default() -> Self {
+        Told {
+            state: SourceState::Starting,
+            detail: String::new(),
+            sound: String::new(),
+        }
+    }
 }
 
 /// How one try at a source ended.
@@ -121,11 +163,49 @@ impl From<EngineError> for End {
 
 impl Capture {
     /// Until the engine stops: captures, and captures again.
-    pub fn run(self) {
+    pub fn run(mut self) {
         self.report(SourceState::Starting, String::new());
-        let mut told = String::new();
+        if let Some(sound) = self.take_bound_sound() {
+            let name = format!("sound of {}", self.source.id);
+            let spawned = std::thread::Builder::new()
+                .name(name)
+                .spawn(move || sound.capture());
+            if let Err(error) = spawned {
+                tracing::error!(source = self.source.id, "no thread for its sound: {error}");
+            }
+        }
+        self.capture();
+    }
+
+    /// The sound that `audio.device` binds to this picture, as a source of its own; the picture's own sound is not taken then.
+    fn take_bound_sound(&mut self) -> Option<Capture> {
+        if self.source.kind.is_only_sound() || !self.feed.sound {
+            return None;
+        }
+        let device = SoundDevice::parse(self.source.audio.device.as_ref()?);
+        let mut feed = self.feed.clone();
+        feed.picture = false;
+        self.feed.sound = false;
+        Some(Capture {
+            source: self.source.clone(),
+            format: self.format.clone(),
+            clock: self.clock.clone(),
+            feed,
+            stop: self.stop.clone(),
+            out: self.out.clone(),
+            telling: Telling {
+                of_sound: Some(device),
+                shared: self.telling.shared.clone(),
+                ..Telling::default()
+            },
+            pushed: Outlet::default(),
+            cue: None,
+        })
+    }
+
+    fn capture(self) {
         loop {
-            self.live.set(false);
+            self.telling.live.set(false);
             match self.run_once() {
                 End::Stopped => return,
                 End::Finished(text) => {
@@ -133,41 +213,79 @@ impl Capture {
                     return;
                 }
                 // The same failure again and again is told once.
-                End::Failed(text) => {
-                    if self.live.get() || text != told {
-                        self.report(SourceState::Lost, text.clone());
-                    }
-                    told = text;
-                }
+                End::Failed(text) => self.report_lost(text),
             }
-            if self.stop.wait(RETRY) {
+            let pause = match self.source.kind {
+                SourceKind::Srt { .. } | SourceKind::Rtmp => CALL_AGAIN,
+                _ => RETRY,
+            };
+            if self.stop.wait(pause) {
                 return;
             }
         }
     }
 
     fn run_once(&self) -> End {
+        if let Some(device) = &self.telling.of_sound {
+            return sound::run(self, device);
+        }
         match &self.source.kind {
             SourceKind::Test => test::run(self),
             SourceKind::File { path, repeat } => file::run(self, path, *repeat),
             SourceKind::Image { path } => image::run(self, path),
             SourceKind::V4l2 { device } => v4l2::run(self, device),
-            SourceKind::Alsa { device } => alsa::run(self, device),
+            SourceKind::Alsa { device } => sound::run(self, &SoundDevice::Alsa(device.clone())),
+            SourceKind::Pulse { device } => sound::run(self, &SoundDevice::Pulse(device.clone())),
+            SourceKind::Pipewire { target } => {
+                sound::run(self, &SoundDevice::Pipewire(target.clone()))
+            }
             SourceKind::Rtsp { url } => rtsp::run(self, url),
+            SourceKind::Srt { .. } => srt::run(self, &self.source.kind),
+            SourceKind::Rtmp => pushed::run(self),
+            SourceKind::Screen { display, pointer } => apart::screen(self, display, *pointer),
+            SourceKind::Decklink { device, mode } => decklink::run(self, *device, mode),
+            SourceKind::Html { url, size } => apart::page(self, url, *size),
+        }
+    }
+
+    /// It fails, or waits for somebody else to begin.
+    fn report_lost(&self, text: String) {
+        let again = self.telling.failure.replace(text.clone()) == text;
+        if self.telling.live.take() || !again {
+            self.report(SourceState::Lost, text);
         }
     }
 
     fn report_live(&self) {
-        self.live.set(true);
-        self.feed.gauge.live();
+        self.telling.live.set(true);
+        if self.telling.of_sound.is_none() {
+            self.feed.gauge.live();
+        }
         self.report(SourceState::Live, String::new());
     }
 
     fn report(&self, state: SourceState, detail: String) {
+        let shared = &self.telling.shared;
+        let mut told = shared.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.telling.of_sound.is_some() {
+            // The picture is there or not whatever its sound does.
+            told.sound = match state {
+                SourceState::Lost => format!("no sound: {detail}"),
+                SourceState::Starting | SourceState::Live => detail,
+            };
+        } else {
+            (told.state, told.detail) = (state, detail);
+        }
+        let texts = [&told.detail, &told.sound];
+        let texts: Vec<&str> = texts
+            .into_iter()
+            .map(String::as_str)
+            .filter(|text| !text.is_empty())
+            .collect();
         let event = EngineEvent::Source {
             id: self.source.id.clone(),
-            state,
-            detail,
+            state: told.state,
+            detail: texts.join("; "),
         };
         // A writer that is gone means that the engine is ending.
         let _ = self.out.send(Out::Event(event));

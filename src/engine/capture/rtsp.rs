@@ -1,34 +1,67 @@
 //! The `rtsp` source: a network camera, over TCP.
 
+use super::address::{redact, shown};
 use super::graph::{Captured, Graph, Patience};
 use super::{Capture, End, decode};
 use crate::engine::elements::set;
+use std::net::{TcpStream, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What the jitter buffer waits for late packets.
-const JITTER_MS: u64 = 200;
+/// What the jitter buffer waits for late packets. Over TCP there are none, but some that are held up.
+const JITTER_MS: u64 = 100;
 /// The jitter buffer, and the way through depacketiser and decoder on a machine under load: pictures and sound
 /// are shown so long after the camera took them, and so arrive before they are due.
 const DELAY: Duration = Duration::from_millis(JITTER_MS + 100);
 /// A camera may take some seconds to its first keyframe.
-const PATIENCE: Patience = Patience {
-    at_start: Duration::from_secs(6),
-    later: Duration::from_secs(2),
-};
+const PATIENCE: Patience = Patience::new(Duration::from_secs(6), Duration::from_secs(2));
 const CONNECT_LIMIT_US: u64 = 5_000_000;
+/// A SYN that is lost is sent again after 1, 3 and 7 s: too late for a network that comes back in between.
+const DIAL_LIMIT: Duration = Duration::from_millis(800);
+const DIAL_AGAIN: Duration = Duration::from_millis(200);
+/// So often a camera is looked for before it is left to rtspsrc, which waits longer: it may be far away.
+const DIALS: u32 = 10;
+const PORT: u16 = 554;
+const PORT_TLS: u16 = 322;
 
 pub fn run(capture: &Capture, url: &str) -> End {
-    let end = match play(capture, url) {
-        Ok(end) | Err(end) => end,
-    };
-    match end {
-        End::Failed(text) => {
-            let text = redact(url, &text);
-            End::Failed(format!("{}: {text}", shown(url)))
+    let failed = |text: &str| format!("{}: {}", shown(url), redact(url, text));
+    for _ in 0..DIALS {
+        match dial(url) {
+            Ok(()) => break,
+            Err(text) => capture.report_lost(failed(&text)),
         }
-        end => end,
+        if capture.stop.wait(DIAL_AGAIN) {
+            return End::Stopped;
+        }
     }
+    match play(capture, url) {
+        Ok(End::Failed(text)) | Err(End::Failed(text)) => End::Failed(failed(&text)),
+        Ok(end) | Err(end) => end,
+    }
+}
+
+/// Whether there is anything at the camera's address.
+fn dial(url: &str) -> Result<(), String> {
+    let parsed = url::Url::parse(url).map_err(|e| e.to_string())?;
+    let host = parsed
+        .host_str()
+        .unwrap_or_default()
+        .trim_matches(['[', ']']);
+    let port = parsed.port().unwrap_or(match parsed.scheme() {
+        "rtsps" => PORT_TLS,
+        _ => PORT,
+    });
+    let addresses = (host, port).to_socket_addrs();
+    let addresses = addresses.map_err(|error| format!("its name can't be resolved: {error}"))?;
+    let mut told = "its name has no address".to_owned();
+    for address in addresses {
+        match TcpStream::connect_timeout(&address, DIAL_LIMIT) {
+            Ok(_) => return Ok(()),
+            Err(error) => told = format!("it can't be reached: {error}"),
+        }
+    }
+    Err(told)
 }
 
 fn play(capture: &Capture, url: &str) -> Result<End, End> {
@@ -43,67 +76,4 @@ fn play(capture: &Capture, url: &str) -> Result<End, End> {
     Ok(graph.watch(capture, PATIENCE, |_| {
         Some(End::Failed("the camera ended the stream".into()))
     }))
-}
-
-/// The URL as a text may have it: neither user nor password, nor a query, which may hold a token.
-fn shown(url: &str) -> String {
-    let Ok(mut parsed) = url::Url::parse(url) else {
-        return "the RTSP address".into();
-    };
-    // Both can only fail on URLs that can't have them.
-    let _ = parsed.set_username("");
-    let _ = parsed.set_password(None);
-    parsed.set_query(None);
-    parsed.into()
-}
-
-/// A text from GStreamer without what may be secret in `url`. Short secrets are looked for as whole words only, or
-/// they would take apart the words they happen to be part of.
-fn redact(url: &str, text: &str) -> String {
-    let mut text = text.replace(url, &shown(url));
-    let Ok(parsed) = url::Url::parse(url) else {
-        return text;
-    };
-    let secrets = [parsed.password(), Some(parsed.username()), parsed.query()];
-    for secret in secrets.into_iter().flatten().filter(|s| !s.is_empty()) {
-        let is_part = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
-        let mut out = String::new();
-        let mut rest = text.as_str();
-        while let Some(at) = rest.find(secret) {
-            let (before, found) = rest.split_at(at);
-            let after = &found[secret.len()..];
-            let within = is_part(before.chars().next_back()) || is_part(after.chars().next());
-            out.push_str(before);
-            out.push_str(if within && secret.len() < 4 {
-                secret
-            } else {
-                "••••"
-            });
-            rest = after;
-        }
-        out.push_str(rest);
-        text = out;
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_secret_is_shown() {
-        let url = "rtsp://admin:s3cret@cam.local:554/stream?token=abc";
-        assert_eq!(shown(url), "rtsp://cam.local:554/stream");
-        assert_eq!(shown("rtsp:// not a url"), "the RTSP address");
-        let text = format!("Could not open {url} (xs3cret, token=abc)");
-        assert_eq!(
-            redact(url, &text),
-            "Could not open rtsp://cam.local:554/stream (x••••, ••••)"
-        );
-        assert_eq!(
-            redact("rtsp://u:pw@cam/", "Could not open cam: u:pw"),
-            "Could not open cam: ••••:••••"
-        );
-    }
 }

@@ -12,10 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Cameras take a second or two to begin.
-const PATIENCE: Patience = Patience {
-    at_start: Duration::from_secs(4),
-    later: Duration::from_millis(1_500),
-};
+const PATIENCE: Patience = Patience::new(Duration::from_secs(4), Duration::from_millis(1_500));
 
 pub fn run(capture: &Capture, device: &Path) -> End {
     match play(capture, device) {

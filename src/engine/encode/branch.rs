@@ -2,7 +2,7 @@
 
 use super::candidates::Candidate;
 use crate::config::Programme;
-use crate::engine::elements::make;
+use crate::engine::elements::{make, set};
 use crate::engine::error::EngineError;
 use crate::engine::format::Format;
 use gstreamer as gst;
@@ -65,7 +65,10 @@ pub fn audio(
         .find_map(|(name, priming)| Some((make(name).ok()?, *priming)))
         .map_or_else(|| make(AAC[0].0).map(|e| (e, AAC[0].1)), Ok)?;
     let bits = i64::from(programme.audio.bitrate_kbps) * 1_000;
-    crate::engine::elements::set(&encoder, "bitrate", &bits.to_string());
+    set(&encoder, "bitrate", &bits.to_string());
+    // GStreamer 1.22 forces avenc_aac to code every band as middle and side, where ffmpeg chooses band by band; and what is
+    // forced is decoded to nearly the same sound on both sides (a tone on the left alone came out 6 dB down on both).
+    set(&encoder, "aac-ms", "false");
     let source = raw_source(&Format::of(programme).audio_caps());
     let raw_aac = gst::Caps::builder("audio/mpeg")
         .field("mpegversion", 4)

@@ -86,7 +86,7 @@ impl Actor {
                 Act::Finish(run) => self.finish(now, run),
                 Act::FinishNow(run) => self.finish_now(run),
                 Act::Drop(run) => self.end(run),
-                Act::Slate(on) => self.air.cover(on),
+                Act::Slate(on) => self.show_close(on),
                 Act::Log(who, event) => self.log_with_recordings(who, event),
                 Act::Used(mark) => self.mark_used(mark),
                 Act::Save => self.save(),

@@ -64,12 +64,14 @@ impl Actor {
         let answered: Option<(Reply, Result<(), SessionError>)> = match request {
             Request::Start {
                 ask,
+                settings,
                 keys,
                 secrets,
                 reply,
             } => {
                 self.secrets.extend(secrets);
-                Some((reply, self.start(now, ask, keys)))
+                let fits = self.check_settings(&settings);
+                Some((reply, fits.and_then(|()| self.start(now, ask, keys))))
             }
             Request::Stop { ask, reply } => Some((reply, self.stop(now, ask))),
             Request::Extend {
@@ -84,12 +86,20 @@ impl Actor {
                 Some((reply, Ok(())))
             }
             Request::Arm {
+                settings,
                 destination,
                 next,
                 secrets,
             } => {
-                self.secrets.extend(secrets);
-                self.control.arm(destination, next);
+                if self.check_settings(&settings).is_ok() {
+                    self.secrets.extend(secrets);
+                    self.control.arm(destination, next);
+                }
+                None
+            }
+            Request::Reload { settings, reply } => {
+                // Whoever asked may have gone.
+                let _ = reply.send(self.ask_reload(settings));
                 None
             }
             Request::Mix {

@@ -12,7 +12,7 @@ use crate::uplink::destination::DestinationStatus;
 use serde::Serialize;
 use std::time::{Duration, Instant};
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct SourceStatus {
     pub id: String,
     pub state: SourceState,
@@ -22,7 +22,7 @@ pub struct SourceStatus {
 }
 
 /// A destination as its uplink has it, with what the session knows beyond that.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct DestinationView {
     #[serde(flatten)]
     pub delivery: DestinationStatus,
@@ -34,7 +34,7 @@ pub struct DestinationView {
 }
 
 /// `regia live status --json`.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct Status {
     pub state: State,
     /// What a stop names.

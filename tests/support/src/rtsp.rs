@@ -2,12 +2,18 @@
 
 use crate::ports;
 use crate::process::{Launch, Process};
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/rtsp_server.py");
 
+const AS_IT_IS: &[&str] = &["-c:v", "copy"];
+const KEYFRAMES: &[&str] = &["-c:v", "libx264", "-preset", "ultrafast", "-g", "25"];
+
 pub struct Camera {
+    host: Ipv4Addr,
+    netns: Option<String>,
     port: u16,
     file: PathBuf,
     process: Option<Process>,
@@ -17,14 +23,29 @@ impl Camera {
     /// Serves `seconds` of the clip, repeated; the file for that goes into `dir`.
     #[track_caller]
     pub fn start(dir: &Path, seconds: u32) -> Self {
+        Self::serve(None, Ipv4Addr::LOCALHOST, dir, seconds)
+    }
+
+    /// The same in a network of a lab's, at an address that it has, with a keyframe each second: who joins in between sees
+    /// nothing until the next.
+    #[track_caller]
+    pub fn start_in(netns: &str, host: Ipv4Addr, dir: &Path, seconds: u32) -> Self {
+        Self::serve(Some(netns.to_owned()), host, dir, seconds)
+    }
+
+    #[track_caller]
+    fn serve(netns: Option<String>, host: Ipv4Addr, dir: &Path, seconds: u32) -> Self {
         let file = dir.join("camera.mp4");
         Launch::new("ffmpeg")
             .args(["-nostdin", "-y", "-v", "error", "-stream_loop", "-1", "-i"])
             .arg(crate::clip())
-            .args(["-t", &seconds.to_string(), "-c", "copy"])
+            .args(["-t", &seconds.to_string(), "-c:a", "copy"])
+            .args(if netns.is_some() { KEYFRAMES } else { AS_IT_IS })
             .arg(&file)
             .output();
         let mut camera = Camera {
+            host,
+            netns,
             port: ports::free(),
             file,
             process: None,
@@ -34,7 +55,7 @@ impl Camera {
     }
 
     pub fn url(&self) -> String {
-        format!("rtsp://127.0.0.1:{}/camera", self.port)
+        format!("rtsp://{}:{}/camera", self.host, self.port)
     }
 
     /// The camera dies; its connections are reset.
@@ -48,8 +69,10 @@ impl Camera {
         // Debian's own Python, which has the bindings; another may stand before it in PATH.
         let mut process = Launch::new("/usr/bin/python3")
             .arg(SCRIPT)
+            .arg(self.host.to_string())
             .arg(self.port.to_string())
             .arg(&self.file)
+            .netns(self.netns.as_deref())
             .spawn();
         process.wait_line("ready", Duration::from_secs(20));
         self.process = Some(process);
