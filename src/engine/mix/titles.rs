@@ -216,6 +216,14 @@ impl Titles {
                 run.drawn = run.run.draw(at, wall);
             }
         }
+        // What is not shown has its text ready when it is: clocks go on, new texts are fetched.
+        let shown_key = |overlay: &String| plan.keys.iter().any(|key| key.overlay == *overlay);
+        for (index, run) in self.runs.iter_mut().enumerate() {
+            let overlay = run.key.overlay.as_ref();
+            if !done.contains(&index) && !overlay.is_some_and(shown_key) {
+                run.run.draw(at, wall);
+            }
+        }
         for run in &mut self.runs {
             for notice in run.run.take_notices() {
                 match &run.key.content {

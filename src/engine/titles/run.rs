@@ -162,15 +162,15 @@ impl TitleRun {
     }
 
     /// What of it is in the frame at `at`, lowest first; `wall` is the time that clocks show. Empty: nothing. Parts may lie
-    /// outside the canvas.
+    /// outside the canvas. Asked for in each frame, shown or not, it has a clock's text ready when it is shown.
     pub fn draw(&mut self, at: MediaTime, wall: Timestamp) -> Vec<Drawing> {
         self.receive(at);
-        if !self.is_awaited && !self.presence.is_on() && self.presence.is_settled(at) {
-            return Vec::new();
-        }
         let wanted = self.text_at(wall);
         self.take_up(at, &wanted);
         self.order_ahead(wanted, wall);
+        if !self.is_shown() && self.presence.is_settled(at) {
+            return Vec::new();
+        }
         if self.is_awaited && self.current.is_some() {
             self.is_awaited = false;
             self.come_in(at);
@@ -188,6 +188,12 @@ impl TitleRun {
             }
             None => Vec::new(),
         }
+    }
+
+    /// Something is drawn that could be shown.
+    #[cfg(test)]
+    pub fn is_ready(&self) -> bool {
+        self.current.is_some()
     }
 
     /// Its time to be there by itself (`auto_off_s`) is over: it goes, or is gone, until it is shown again.

@@ -211,6 +211,20 @@ fn a_clock_turns_exactly_and_never_shows_a_time_of_long_ago() {
 }
 
 #[test]
+fn a_clock_is_there_in_the_frame_in_which_it_is_shown() {
+    let studio = studio();
+    let mut run = run(&studio, &cut(TitleKind::Clock, &[]));
+    let start = Instant::now();
+    while !run.is_ready() {
+        assert!(start.elapsed() < PATIENCE);
+        assert!(run.draw(frame(0), noon()).is_empty());
+        std::thread::yield_now();
+    }
+    run.show(frame(1));
+    assert_eq!(run.draw(frame(1), noon()).len(), 1);
+}
+
+#[test]
 fn a_ticker_moves_by_the_same_in_every_frame() {
     let studio = studio();
     let mut run = run(&studio, &cut(TitleKind::Ticker, &["One", "Two"]));
