@@ -9,7 +9,7 @@ runtime_packages=(
     libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev
     gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly
     gstreamer1.0-libav gstreamer1.0-alsa
-    fonts-dejavu-core
+    fonts-open-sans fonts-dejavu-core fonts-wqy-microhei poppler-utils
 )
 
 # The third-party peers and the tools that the tests and benchmarks judge Regia with.
@@ -19,6 +19,7 @@ test_packages=(
     gstreamer1.0-rtsp gir1.2-gst-rtsp-server-1.0 python3-gi
     gstreamer1.0-wpe gstreamer1.0-pipewire pulseaudio pulseaudio-utils xvfb x11-xserver-utils
     iproute2 util-linux openssl libfaketime systemd
+    curl python3-venv libc-bin
 )
 
 fail() {
@@ -53,4 +54,40 @@ need_cargo() {
         . "$HOME/.cargo/env"
     fi
     command -v cargo >/dev/null || fail "cargo is missing. Install Rust with rustup, then run this again."
+}
+
+# build_panel: the panel's files, which the program embeds. Without Node the program is built all the same, and its page says so.
+build_panel() {
+    [[ -f "$root_dir/web-ui/package.json" ]] || return 0
+    if ! command -v npm >/dev/null; then
+        echo "$(basename "$0"): npm is missing (Debian package npm), so the panel's page will say how to build it" >&2
+        return 0
+    fi
+    local built=$root_dir/web-ui/dist/index.html
+    if [[ -f $built ]] && ! find "$root_dir/web-ui" -path "$root_dir/web-ui/node_modules" -prune -o \
+        -path "$root_dir/web-ui/dist" -prune -o -type f -newer "$built" -print -quit | grep -q .; then
+        return 0
+    fi
+    (cd "$root_dir/web-ui" && npm ci --no-audit --no-fund --silent && npm run build --silent)
+}
+
+# need_schemathesis: what asks the API everything that its description allows. Into target/, and only where it is not there yet.
+need_schemathesis() {
+    local into=$root_dir/target/schemathesis
+    [[ -x $into/bin/schemathesis ]] && return 0
+    python3 -m venv "$into" && "$into/bin/pip" install --quiet 'schemathesis>=4,<5'
+}
+
+# What the schedule's tests compare Regia with, as Python packages.
+python_packages=(python-dateutil tzdata icalendar khal aiosmtpd)
+
+# need_python: installs them into target/python.
+need_python() {
+    local venv="$root_dir/target/python" wanted="${python_packages[*]}"
+    [[ -x "$venv/bin/python" && "$(cat "$venv/installed" 2>/dev/null)" == "$wanted" ]] && return 0
+    echo "installing into target/python: $wanted"
+    mkdir -p "$root_dir/target"
+    python3 -m venv "$venv"
+    "$venv/bin/pip" install --quiet --disable-pip-version-check "${python_packages[@]}"
+    echo "$wanted" >"$venv/installed"
 }

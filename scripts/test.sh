@@ -10,6 +10,9 @@ if [[ "${1:-}" == --slow ]]; then
     shift
 fi
 need_packages "${runtime_packages[@]}" "${test_packages[@]}"
+need_python
 need_cargo
 cd "$root_dir"
+build_panel
+need_schemathesis
 exec cargo test --workspace --locked "$@"

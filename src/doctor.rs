@@ -15,7 +15,8 @@ use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::path::Path;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[schema(as = DoctorGrade)]
 #[serde(rename_all = "lowercase")]
 pub enum Grade {
     Ok,
@@ -26,7 +27,8 @@ pub enum Grade {
 }
 
 /// One thing that was looked at.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[schema(as = DoctorRow)]
 pub struct Row {
     /// "clock", "interface eth0", …
     pub name: String,

@@ -6,7 +6,7 @@ use crate::rtmp::TagKind;
 use crate::rtmp::amf0::{self, Amf0Value};
 use crate::rtmp::flv;
 use crate::rtmp::flv_file;
-use crate::window::{Cursor, Feed};
+use crate::window::{Cursor, Entry, Feed};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -44,9 +44,7 @@ pub async fn record(
     let mut file = File::create_new(path).await.map_err(failed)?;
     let mut writer = Writer {
         cursor: from,
-        base,
-        config: None,
-        sound_ms: None,
+        tags: Tags::new(base),
         out: Vec::new(),
     };
     flv_file::write_header(&mut writer.out);
@@ -73,11 +71,16 @@ pub async fn record(
 
 struct Writer {
     cursor: Cursor,
+    tags: Tags,
+    out: Vec<u8>,
+}
+
+/// Units as FLV tags, with a configuration wherever it changes.
+pub struct Tags {
     base: MediaTime,
     config: Option<Arc<StreamConfig>>,
     /// Of the newest sound, milliseconds.
     sound_ms: Option<i64>,
-    out: Vec<u8>,
 }
 
 impl Writer {
@@ -96,46 +99,55 @@ impl Writer {
             let Some(entry) = self.cursor.advance() else {
                 return false;
             };
-            let time = |at: MediaTime| MediaTime(at.0 - self.base.0).round_millis().max(0);
-            let (dts, pts) = (time(entry.unit.dts), time(entry.unit.pts));
-            if !self
-                .config
-                .as_ref()
-                .is_some_and(|config| Arc::ptr_eq(config, &entry.config))
-            {
-                let config = Arc::clone(&entry.config);
-                let metadata =
-                    amf0::encode(&[Amf0Value::string("onMetaData"), flv::metadata(&config)]);
-                tag(TagKind::Script, dts, &metadata, &mut self.out);
-                tag(
-                    TagKind::Video,
-                    dts,
-                    &flv::video_sequence_header(&config.video),
-                    &mut self.out,
-                );
-                tag(
-                    TagKind::Audio,
-                    // Sound that belongs to the picture which brings a configuration may begin before it.
-                    self.sound_ms.map_or(dts, |sound| sound.min(dts)),
-                    &flv::audio_sequence_header(&config.audio),
-                    &mut self.out,
-                );
-                self.config = Some(config);
-            }
-            let kind = match entry.unit.track {
-                Track::Video => TagKind::Video,
-                Track::Audio => {
-                    self.sound_ms = Some(dts);
-                    TagKind::Audio
-                }
-            };
-            tag(
-                kind,
-                dts,
-                &flv::unit_body(&entry.unit, pts - dts),
-                &mut self.out,
-            );
+            self.tags.write(entry, &mut self.out);
         }
+    }
+}
+
+impl Tags {
+    /// `base` becomes timestamp 0.
+    pub fn new(base: MediaTime) -> Self {
+        Tags {
+            base,
+            config: None,
+            sound_ms: None,
+        }
+    }
+
+    pub fn write(&mut self, entry: &Entry, out: &mut Vec<u8>) {
+        let time = |at: MediaTime| MediaTime(at.0 - self.base.0).round_millis().max(0);
+        let (dts, pts) = (time(entry.unit.dts), time(entry.unit.pts));
+        if !self
+            .config
+            .as_ref()
+            .is_some_and(|config| Arc::ptr_eq(config, &entry.config))
+        {
+            let config = Arc::clone(&entry.config);
+            let metadata = amf0::encode(&[Amf0Value::string("onMetaData"), flv::metadata(&config)]);
+            tag(TagKind::Script, dts, &metadata, out);
+            tag(
+                TagKind::Video,
+                dts,
+                &flv::video_sequence_header(&config.video),
+                out,
+            );
+            tag(
+                TagKind::Audio,
+                // Sound that belongs to the picture which brings a configuration may begin before it.
+                self.sound_ms.map_or(dts, |sound| sound.min(dts)),
+                &flv::audio_sequence_header(&config.audio),
+                out,
+            );
+            self.config = Some(config);
+        }
+        let kind = match entry.unit.track {
+            Track::Video => TagKind::Video,
+            Track::Audio => {
+                self.sound_ms = Some(dts);
+                TagKind::Audio
+            }
+        };
+        tag(kind, dts, &flv::unit_body(&entry.unit, pts - dts), out);
     }
 }
 

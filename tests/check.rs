@@ -9,8 +9,12 @@ mod machine;
 mod outputs;
 #[path = "check/safety.rs"]
 mod safety;
+#[path = "check/scenes.rs"]
+mod scenes;
 #[path = "check/session.rs"]
 mod session;
+#[path = "check/titles.rs"]
+mod titles;
 
 use machine::Machine;
 use regia::config::{Loaded, Problem, Secret, SourceKind, StreamKey, parse};

@@ -164,7 +164,8 @@ async fn a_session_is_cut_at_the_limit() {
         serde_json::to_value(publish.ended).unwrap(),
         serde_json::json!("limit")
     );
-    assert!((2.0..4.0).contains(&publish.length_s), "{publish:?}");
+    // It promises two seconds; a busy machine is given more.
+    assert!((2.0..10.0).contains(&publish.length_s), "{publish:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

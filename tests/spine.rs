@@ -6,12 +6,16 @@
     reason = "a test's thread may sleep while its fault lasts"
 )]
 
+#[path = "e2e/spine/camera.rs"]
+mod camera;
 #[path = "e2e/spine/config.rs"]
 mod config;
 #[path = "e2e/spine/engine_killed.rs"]
 mod engine_killed;
 #[path = "e2e/spine/lips.rs"]
 mod lips;
+#[path = "e2e/spine/newcomer.rs"]
+mod newcomer;
 #[path = "e2e/spine/nginx_ingest.rs"]
 mod nginx_ingest;
 #[path = "e2e/spine/other_peers.rs"]

@@ -10,17 +10,21 @@
 //! | 3 | `Up::Unit` | flags: u8, dts: i64 BE, pts: i64 BE, the unit's bytes |
 //! | 4 | `Up::Event` | JSON |
 //! | 16 | `Up::Slate` | parts, each `length: u32 BE` and bytes: JSON of its configuration, a frame of sound, the pictures |
+//! | 17 | `Up::Thumbnail` | parts as above: JSON of the view, the JPEG |
 //! | 65 | `Down::Start` | version: u16 BE, JSON |
 //! | 66 | `Down::SetBitrate` | kbps: u32 BE |
 //! | 67 | `Down::Stop` | empty |
 //! | 80 | `Down::EncodeSlate` | empty |
-//! | 81 | `Down::Pushed`, a configuration | source: u16 BE, flags: u8, the configuration's bytes |
-//! | 82 | `Down::Pushed`, a unit | source: u16 BE, then as in `Up::Unit` |
-//! | 83 | `Down::Pushed`, its end | source: u16 BE, UTF-8 |
+//! | 81 | `Down::Mix` | request: u64 BE, JSON |
+//! | 82 | `Down::Pushed`, a configuration | source: u16 BE, flags: u8, the configuration's bytes |
+//! | 83 | `Down::Pushed`, a unit | source: u16 BE, then as in `Up::Unit` |
+//! | 84 | `Down::Pushed`, its end | source: u16 BE, UTF-8 |
 //!
 //! The first message of either direction carries the version, ahead of anything that could have changed.
 
+use super::mix::{MixState, Thumbnail};
 use super::protocol::{Down, Pushed, Up, VERSION};
+use crate::config::EngineSpec;
 use crate::media::{
     AudioConfig, Clip, FrameRate, MediaTime, MediaUnit, StreamConfig, Track, VideoConfig,
 };
@@ -33,13 +37,15 @@ const CONFIG: u8 = 2;
 const UNIT: u8 = 3;
 const EVENT: u8 = 4;
 const SLATE: u8 = 16;
+const THUMBNAIL: u8 = 17;
 const START: u8 = 65;
 const SET_BITRATE: u8 = 66;
 const STOP: u8 = 67;
 const ENCODE_SLATE: u8 = 80;
-const PUSHED_CONFIG: u8 = 81;
-const PUSHED_UNIT: u8 = 82;
-const PUSHED_END: u8 = 83;
+const MIX: u8 = 81;
+const PUSHED_CONFIG: u8 = 82;
+const PUSHED_UNIT: u8 = 83;
+const PUSHED_END: u8 = 84;
 
 /// An access unit of 16 MiB is 4 Gb/s at 30 fps: more is a damaged stream, not a picture.
 const MAX_UNIT: usize = 16 << 20;
@@ -158,13 +164,17 @@ impl Message for Up {
             Up::Unit(unit) => Frame::new(UNIT, &unit_head(unit), unit.data.clone(), MAX_UNIT),
             Up::Event(event) => json(EVENT, &[], event),
             Up::Slate(clip) => Frame::new(SLATE, &[], clip_parts(clip)?, MAX_UNIT),
+            Up::Thumbnail(Thumbnail { of, jpeg }) => {
+                let view = json(THUMBNAIL, &[], of)?.payload;
+                Frame::new(THUMBNAIL, &[], join_parts([&view, jpeg]), MAX_UNIT)
+            }
         }
     }
 
     fn limit(kind: u8) -> Option<usize> {
         match kind {
             HELLO | CONFIG | EVENT => Some(MAX_CONTROL),
-            UNIT | SLATE => Some(MAX_UNIT),
+            UNIT | SLATE | THUMBNAIL => Some(MAX_UNIT),
             _ => None,
         }
     }
@@ -192,6 +202,12 @@ impl Message for Up {
                     sound,
                 }))
             }
+            THUMBNAIL => {
+                let of = from_json(kind, &take_part(kind, &mut body)?)?;
+                let jpeg = take_part(kind, &mut body)?;
+                nothing_left(kind, &body)?;
+                Ok(Up::Thumbnail(Thumbnail { of, jpeg }))
+            }
             _ => Err(ProtocolError::UnknownKind { kind }),
         }
     }
@@ -202,19 +218,22 @@ impl Message for Down {
 
     fn encode(&self) -> Result<Frame, ProtocolError> {
         match self {
-            Down::Start { version, spec } => json(START, &version.to_be_bytes(), spec),
+            Down::Start { version, spec, mix } => {
+                json(START, &version.to_be_bytes(), &StartOut { spec, mix })
+            }
             Down::SetBitrate { kbps } => {
                 Frame::new(SET_BITRATE, &kbps.to_be_bytes(), Bytes::new(), MAX_CONTROL)
             }
             Down::Stop => Frame::new(STOP, &[], Bytes::new(), MAX_CONTROL),
             Down::EncodeSlate => Frame::new(ENCODE_SLATE, &[], Bytes::new(), MAX_CONTROL),
+            Down::Mix { request, command } => json(MIX, &request.to_be_bytes(), command),
             Down::Pushed { source, pushed } => pushed_frame(*source, pushed),
         }
     }
 
     fn limit(kind: u8) -> Option<usize> {
         match kind {
-            START | SET_BITRATE | STOP | ENCODE_SLATE | PUSHED_CONFIG | PUSHED_END => {
+            START | SET_BITRATE | STOP | ENCODE_SLATE | MIX | PUSHED_CONFIG | PUSHED_END => {
                 Some(MAX_CONTROL)
             }
             PUSHED_UNIT => Some(MAX_UNIT),
@@ -226,7 +245,8 @@ impl Message for Down {
         match kind {
             START => {
                 let version = take_version(kind, &mut body)?;
-                from_json(kind, &body).map(|spec| Down::Start { version, spec })
+                let StartIn { spec, mix } = from_json(kind, &body)?;
+                Ok(Down::Start { version, spec, mix })
             }
             SET_BITRATE => {
                 let kbps = body
@@ -237,6 +257,13 @@ impl Message for Down {
             }
             STOP => nothing_left(kind, &body).map(|()| Down::Stop),
             ENCODE_SLATE => nothing_left(kind, &body).map(|()| Down::EncodeSlate),
+            MIX => {
+                let request = body
+                    .try_get_u64()
+                    .map_err(|_| ProtocolError::TooShort { kind })?;
+                let command = from_json(kind, &body)?;
+                Ok(Down::Mix { request, command })
+            }
             PUSHED_CONFIG | PUSHED_UNIT | PUSHED_END => {
                 let source = body
                     .try_get_u16()
@@ -246,6 +273,18 @@ impl Message for Down {
             _ => Err(ProtocolError::UnknownKind { kind }),
         }
     }
+}
+
+#[derive(Serialize)]
+struct StartOut<'a> {
+    spec: &'a EngineSpec,
+    mix: &'a Option<Box<MixState>>,
+}
+
+#[derive(Deserialize)]
+struct StartIn {
+    spec: Box<EngineSpec>,
+    mix: Option<Box<MixState>>,
 }
 
 fn flags(track: Track, keyframe: bool) -> u8 {
@@ -465,14 +504,20 @@ fn clip_parts(clip: &Clip) -> Result<Bytes, ProtocolError> {
             text: error.to_string(),
         }
     })?;
-    let mut parts = BytesMut::new();
     let sound_and_pictures = std::iter::once(&clip.sound).chain(&clip.pictures);
-    for part in std::iter::once(&Bytes::from(config)).chain(sound_and_pictures) {
+    Ok(join_parts(
+        std::iter::once(&Bytes::from(config)).chain(sound_and_pictures),
+    ))
+}
+
+fn join_parts<'a>(parts: impl IntoIterator<Item = &'a Bytes>) -> Bytes {
+    let mut joined = BytesMut::new();
+    for part in parts {
         // What is longer than a frame may be is refused as a whole.
-        parts.put_u32(u32::try_from(part.len()).unwrap_or(u32::MAX));
-        parts.put_slice(part);
+        joined.put_u32(u32::try_from(part.len()).unwrap_or(u32::MAX));
+        joined.put_slice(part);
     }
-    Ok(parts.freeze())
+    joined.freeze()
 }
 
 fn take_part(kind: u8, body: &mut Bytes) -> Result<Bytes, ProtocolError> {

@@ -1,7 +1,8 @@
 use super::*;
+use crate::bridge::mix::{MixAnswer, MixCommand, View};
 use crate::bridge::protocol::{EncoderTrial, EngineEvent, SourceState};
 use crate::config::{
-    Audio, EncoderChoice, EngineSpec, Layer, Programme, Scene, Source, SourceKind, Tune, Video,
+    Audio, EncoderChoice, EngineSpec, Programme, Scene, Source, SourceKind, Transition, Tune, Video,
 };
 use proptest::prelude::*;
 
@@ -40,12 +41,9 @@ fn spec() -> EngineSpec {
             slate: None,
             audio: Default::default(),
         }],
-        scenes: vec![Scene {
-            id: "one".into(),
-            layers: vec![Layer {
-                source: "cam".into(),
-            }],
-        }],
+        scenes: vec![Scene::full("one", "cam")],
+        titles: Vec::new(),
+        overlays: Vec::new(),
     }
 }
 
@@ -54,9 +52,15 @@ fn hello() -> Up {
 }
 
 fn start() -> Down {
+    let mix = MixState {
+        scene: "one".into(),
+        audio: [("cam".to_owned(), Default::default())].into(),
+        ..MixState::default()
+    };
     Down::Start {
         version: VERSION,
         spec: Box::new(spec()),
+        mix: Some(Box::new(mix)),
     }
 }
 
@@ -129,10 +133,24 @@ fn any_up() -> impl Strategy<Value = Up> {
         })
     });
     let config = config.prop_map(Up::Config);
+    let jpeg = prop::collection::vec(any::<u8>(), 0..50).prop_map(Bytes::from);
+    let thumbnail = (jpeg, ".*").prop_map(|(jpeg, id)| {
+        let of = View::Source(id);
+        Up::Thumbnail(Thumbnail { of, jpeg })
+    });
     let text = ".*";
     let event = prop_oneof![
         any::<u32>().prop_map(|kbps| EngineEvent::Bitrate { kbps }),
         any::<u64>().prop_map(|dropped| EngineEvent::Overload { dropped }),
+        (any::<u64>(), text).prop_map(|(request, note)| {
+            let ran = Transition::CUT;
+            let result = Ok(MixAnswer { ran, note });
+            EngineEvent::MixDone { request, result }
+        }),
+        (any::<u64>(), text).prop_map(|(request, text)| {
+            let result = Err(text);
+            EngineEvent::MixDone { request, result }
+        }),
         text.prop_map(|text| EngineEvent::Fatal { text }),
         (text, text).prop_map(|(id, detail)| EngineEvent::Source {
             id,
@@ -147,7 +165,7 @@ fn any_up() -> impl Strategy<Value = Up> {
             }]
         }),
     ];
-    prop_oneof![3 => unit, 1 => config, 1 => slate, 1 => event.prop_map(Up::Event)]
+    prop_oneof![3 => unit, 1 => config, 1 => slate, 1 => thumbnail, 1 => event.prop_map(Up::Event)]
 }
 
 #[test]
@@ -156,6 +174,13 @@ fn down_messages_come_through() {
         start(),
         Down::SetBitrate { kbps: 3_500 },
         Down::EncodeSlate,
+        Down::Mix {
+            request: 7,
+            command: MixCommand::Take {
+                scene: Some("one".into()),
+                transition: Some(Transition::CUT),
+            },
+        },
         pushed(Pushed::Config {
             track: Track::Audio,
             data: Bytes::from_static(&[0x11, 0x90]),

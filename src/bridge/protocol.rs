@@ -1,5 +1,6 @@
 //! What director and engine say to each other. Pure; `codec` turns it into bytes and back.
 
+use super::mix::{MixAnswer, MixCommand, MixState, Thumbnail};
 use super::report::{Alarm, Levels, SourceHealth};
 use crate::config::EngineSpec;
 use crate::media::{Clip, MediaUnit, StreamConfig, Track};
@@ -24,6 +25,7 @@ pub enum Up {
     Event(EngineEvent),
     /// The slate as `Down::EncodeSlate` asked for it.
     Slate(Clip),
+    Thumbnail(Thumbnail),
 }
 
 /// Director → engine.
@@ -33,12 +35,19 @@ pub enum Down {
     Start {
         version: u16,
         spec: Box<EngineSpec>,
+        /// What an engine before this one left, to go on with; None: the configuration's own beginning.
+        mix: Option<Box<MixState>>,
     },
     SetBitrate {
         kbps: u32,
     },
     /// The director wants the slate, encoded, to put it out by itself.
     EncodeSlate,
+    /// Answered by `EngineEvent::MixDone` with the same number.
+    Mix {
+        request: u64,
+        command: MixCommand,
+    },
     /// What an encoder pushes to an `rtmp` source, which the director receives.
     Pushed {
         /// Index into `EngineSpec::sources`.
@@ -97,6 +106,13 @@ pub enum EngineEvent {
         alarm: Alarm,
         on: bool,
     },
+    /// How the programme is arranged, whenever something of it changes.
+    Mix(Box<MixState>),
+    MixDone {
+        request: u64,
+        /// The error is for the operator.
+        result: Result<MixAnswer, String>,
+    },
     /// The engine is about to end because of this.
     Fatal {
         text: String,
@@ -110,7 +126,7 @@ pub struct EncoderTrial {
     pub error: Option<String>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SourceState {
     Starting,

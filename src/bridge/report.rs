@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 /// One source, as it was over the last second. Sent for every source once a second.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct SourceHealth {
     pub id: String,
     /// Pictures since the engine started.
@@ -29,7 +29,19 @@ pub struct SourceHealth {
 }
 
 /// What can be wrong with a programme whose sources are all there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    utoipa::ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Alarm {
     Black,
@@ -38,14 +50,14 @@ pub enum Alarm {
 }
 
 /// How loud it is, ten times a second. None is silence, or that nothing can be measured yet.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Levels {
     pub programme: ProgrammeLevels,
     pub inputs: Vec<InputLevel>,
 }
 
 /// The sound that is sent.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ProgrammeLevels {
     /// Left and right, since the last report: dBFS.
     pub peak_db: [Option<f32>; 2],
@@ -60,7 +72,7 @@ pub struct ProgrammeLevels {
 }
 
 /// One input of the desk.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct InputLevel {
     pub id: String,
     /// Left and right, before delay, pan and fader: also of an input that is not heard.

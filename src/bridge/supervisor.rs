@@ -2,6 +2,7 @@
 //! and starts it anew when it dies or stops making progress. Shell: tokio.
 
 use super::codec::{Decoder, Message, ProtocolError};
+use super::mix::{MixCommand, MixState};
 use super::protocol::{Down, EngineEvent, Pushed, Up, VERSION};
 use super::restart::RestartPolicy;
 use crate::config::EngineSpec;
@@ -66,10 +67,11 @@ pub enum EngineOutput {
     },
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 enum EngineCommand {
     SetBitrate { kbps: u32 },
     WantSlate,
+    Mix { request: u64, command: MixCommand },
     Stop,
 }
 
@@ -108,6 +110,12 @@ impl EngineHandle {
         let _ = self.commands.send(EngineCommand::WantSlate);
     }
 
+    /// Answered by `EngineEvent::MixDone` with the same number, unless the run ends before. What is looked at holds for the runs
+    /// that follow as well.
+    pub fn mix(&self, request: u64, command: MixCommand) {
+        let _ = self.commands.send(EngineCommand::Mix { request, command });
+    }
+
     pub fn inlet(&self) -> Inlet {
         Inlet(self.pushed.clone())
     }
@@ -129,6 +137,8 @@ pub fn start(settings: SupervisorSettings, output: mpsc::Sender<EngineOutput>) -
         pushed: pushed_receiver,
         bitrate_kbps: None,
         wants_slate: false,
+        mix: None,
+        look: None,
     };
     tokio::spawn(supervisor.run());
     EngineHandle { commands, pushed }
@@ -142,6 +152,10 @@ struct Supervisor {
     /// What was last asked for, if it was changed in flight: a new run starts with it.
     bitrate_kbps: Option<u32>,
     wants_slate: bool,
+    /// How the programme was arranged last: the next run goes on with it.
+    mix: Option<Box<MixState>>,
+    /// What somebody looks at: the next run makes it too.
+    look: Option<(u64, MixCommand)>,
 }
 
 /// Why a run is over.
@@ -244,10 +258,14 @@ impl Supervisor {
         let start = Down::Start {
             version: VERSION,
             spec: Box::new(self.settings.spec.clone()),
+            mix: self.mix.clone(),
         };
         let bitrate = self.bitrate_kbps.map(|kbps| Down::SetBitrate { kbps });
         let slate = self.wants_slate.then_some(Down::EncodeSlate);
-        for message in std::iter::once(start).chain(bitrate).chain(slate) {
+        let look = self.look.clone();
+        let look = look.map(|(request, command)| Down::Mix { request, command });
+        let start = std::iter::once(start).chain(bitrate);
+        for message in start.chain(slate).chain(look) {
             if let Err(text) = send(&mut writer, &message).await {
                 return RunEnd::Failed(text);
             }
@@ -278,6 +296,12 @@ impl Supervisor {
                             return RunEnd::Failed(text);
                         }
                     }
+                    Some(EngineCommand::Mix { request, command }) => {
+                        self.note_look(request, &command);
+                        if let Err(text) = send(&mut writer, &Down::Mix { request, command }).await {
+                            return RunEnd::Failed(text);
+                        }
+                    }
                     Some(EngineCommand::Stop) | None => {
                         self.hand_over_the_rest(run, &mut ups, &mut writer).await;
                         return RunEnd::Stopped;
@@ -298,6 +322,9 @@ impl Supervisor {
                         if let Up::Event(EngineEvent::Fatal { text }) = &up {
                             fatal = Some(text.clone());
                         }
+                        if let Up::Event(EngineEvent::Mix(state)) = &up {
+                            self.mix = Some(state.clone());
+                        }
                         let is_unit = matches!(up, Up::Unit(_));
                         if !self.report(EngineOutput::Message { run, up }).await {
                             return RunEnd::Unheard;
@@ -310,6 +337,12 @@ impl Supervisor {
                     }
                 },
             }
+        }
+    }
+
+    fn note_look(&mut self, request: u64, command: &MixCommand) {
+        if matches!(command, MixCommand::Look { .. }) {
+            self.look = Some((request, command.clone()));
         }
     }
 
@@ -355,6 +388,8 @@ impl Supervisor {
                 command = self.commands.recv() => match command {
                     Some(EngineCommand::SetBitrate { kbps }) => self.bitrate_kbps = Some(kbps),
                     Some(EngineCommand::WantSlate) => self.wants_slate = true,
+                    // Whoever asked has been told that the engine is gone.
+                    Some(EngineCommand::Mix { request, command }) => self.note_look(request, &command),
                     Some(EngineCommand::Stop) | None => return true,
                 },
                 () = &mut wait => return false,

@@ -1,12 +1,15 @@
 //! `regia demo`: the whole way on one box, from a test picture to an RTMPS ingest over loopback.
 
-use super::FAILED;
 use super::args::DemoArgs;
+use super::{FAILED, panel};
 use crate::config::{self, Settings};
+use crate::panel::api;
+use crate::preflight;
 use crate::rehearsal::rules::Rules;
 use crate::rehearsal::server::{Misbehaviour, Patience};
 use crate::rehearsal::{Platform, Rehearsal, SecondPublish, Settings as RehearsalSettings, Tls};
 use crate::session::event::Who;
+use crate::session::keys::Memory;
 use crate::session::{self, StartAsk, StopAsk};
 use anyhow::Context;
 use std::net::Ipv4Addr;
@@ -41,7 +44,8 @@ pub async fn demo(args: DemoArgs) -> anyhow::Result<u8> {
     .await?;
     let ca = scratch.path().join("ca.pem");
     std::fs::write(&ca, rehearsal.ca_pem().unwrap_or_default())?;
-    let settings = demo_settings(&rehearsal.url(), &ca)?;
+    let config = scratch.path().join("regia.toml");
+    let settings = demo_settings(&rehearsal.url(), &ca, &config, args.port)?;
     println!(
         "A test programme goes to a rehearsal ingest at {}; Ctrl-C ends it.",
         rehearsal.url()
@@ -56,11 +60,46 @@ pub async fn demo(args: DemoArgs) -> anyhow::Result<u8> {
     let ingest = tokio::spawn(rehearsal.run(async move {
         let _ = stopped.await;
     }));
-    let mut session = session::start(settings, None).await?;
-    session.start(StartAsk::all(Who::Cli)).await?;
-    let on_air = tokio::time::timeout(READY_WITHIN, session.on_air())
-        .await
-        .is_ok();
+    let state = scratch.path().join("state");
+    std::fs::create_dir(&state)?;
+    let memory = Memory::open(&state, None)?;
+    let store = memory.store.clone();
+    let mut session = session::start(settings, Some(memory)).await?;
+    let preflight = preflight::start(session.clone(), state.clone());
+    let alerts = crate::alert::start(session.clone());
+    let schedule = crate::schedule::start(
+        session.clone(),
+        preflight.clone(),
+        alerts,
+        Some(store.clone()),
+    )
+    .await?;
+    let opened = crate::panel::open(
+        config,
+        &state,
+        session.clone(),
+        preflight,
+        schedule,
+        Some(store),
+    );
+    let api = opened.await?;
+    let (end_socket, ended) = oneshot::channel::<()>();
+    let ended = async move {
+        let _ = ended.await;
+    };
+    let socket = state.join("regia.sock");
+    let served = api::serve(&socket, api::router(api.clone()), Box::pin(ended)).await?;
+    tokio::spawn(served);
+    println!("The command line reaches it by --state {}", state.display());
+    let panel = panel::serve(&session.settings().panel, &state, &api).await;
+    let on_air = if args.standby {
+        true
+    } else {
+        session.start(StartAsk::all(Who::Cli)).await?;
+        tokio::time::timeout(READY_WITHIN, session.on_air())
+            .await
+            .is_ok()
+    };
     if on_air {
         until_enough(args.seconds).await?;
     } else {
@@ -71,6 +110,10 @@ pub async fn demo(args: DemoArgs) -> anyhow::Result<u8> {
     }
     session.stop(StopAsk::everything(Who::Cli)).await?;
     session.standby().await;
+    if let Some((panel, _)) = panel {
+        panel.abort();
+    }
+    drop(end_socket);
     let _ = shutdown.send(());
     let report = ingest.await?;
     println!("\n{report}");
@@ -82,25 +125,16 @@ pub async fn demo(args: DemoArgs) -> anyhow::Result<u8> {
 }
 
 /// The built-in configuration goes through the same reader as everybody's.
-fn demo_settings(server: &str, ca: &Path) -> anyhow::Result<Settings> {
+fn demo_settings(server: &str, ca: &Path, config: &Path, port: u16) -> anyhow::Result<Settings> {
     let text = format!(
         "[programme]\nwidth = 1280\nheight = 720\nfps = 30\n\n[programme.video]\nbitrate_kbps = 3000\n\n\
          [[source]]\nid = \"test\"\nkind = \"test\"\n\n\
-         [[destination]]\nid = \"rehearsal\"\nplatform = \"rehearsal\"\nserver = {server:?}\nkey = \"demo\"\ntls_ca_file = {ca:?}\n"
+         [[destination]]\nid = \"rehearsal\"\nplatform = \"rehearsal\"\nserver = {server:?}\nkey = \"demo\"\ntls_ca_file = {ca:?}\n\n\
+         [panel]\nlisten = \"127.0.0.1:{port}\"\n"
     );
-    let loaded =
-        config::parse(&text, "the demo's configuration", &config::System).map_err(|errors| {
-            anyhow::anyhow!(
-                "{}",
-                errors
-                    .problems
-                    .iter()
-                    .map(ToString::to_string)
-                    .collect::<Vec<_>>()
-                    .join("\n")
-            )
-        })?;
-    Ok(loaded.settings)
+    // In a file, so that the panel can change it.
+    std::fs::write(config, text)?;
+    Ok(config::load(config)?.settings)
 }
 
 async fn until_enough(seconds: Option<u64>) -> anyhow::Result<()> {

@@ -6,10 +6,14 @@ mod demo;
 mod doctor;
 mod key;
 mod live;
+mod panel;
+mod passwd;
 mod preflight;
 mod report;
 mod run;
+mod scene;
 mod service;
+mod show;
 
 pub use args::Cli;
 
@@ -43,7 +47,15 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Demo(args) => block_on(demo::demo(args))?.into(),
         Command::Preflight(args) => block_on(preflight::preflight(&state, args))?.into(),
         Command::Live { command } => block_on(live::live(state, command))?.into(),
+        Command::Show { command } => block_on(show::show(&state, command))?.into(),
+        Command::Scene { command } => block_on(scene::scene(&state, command))?.into(),
+        Command::Overlay { command } => block_on(scene::overlay(&state, command))?.into(),
+        Command::Title { id, lines, json } => {
+            block_on(scene::title(&state, &id, lines, json))?.into()
+        }
+        Command::Audio(args) => block_on(scene::audio(&state, args))?.into(),
         Command::Key { command } => block_on(key::key(&state, command))?.into(),
+        Command::Passwd(args) => block_on(passwd::passwd(&state, args))?.into(),
     })
 }
 

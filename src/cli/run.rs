@@ -1,9 +1,11 @@
 //! `regia run`: the daemon.
 
-use super::{BAD_USAGE, FAILED, service};
+use super::{BAD_USAGE, FAILED, panel, service};
+use crate::alert;
 use crate::config;
-use crate::panel::api::{self, Api};
+use crate::panel::api;
 use crate::preflight;
+use crate::schedule;
 use crate::session::event::Who;
 use crate::session::keys::Memory;
 use crate::session::{self, SessionError, SessionHandle, StartAsk, StopAsk};
@@ -42,26 +44,41 @@ pub async fn run(config: Option<&Path>, state: &Path, live: bool) -> anyhow::Res
             return Ok(FAILED);
         }
     };
-    let settings = loaded.settings;
-    let session = session::start(settings.clone(), Some(memory)).await?;
-    let preflight = preflight::start(settings, session.clone(), state.to_owned());
+    let store = memory.store.clone();
+    let session = session::start(loaded.settings, Some(memory)).await?;
+    let preflight = preflight::start(session.clone(), state.to_owned());
+    let alerts = alert::start(session.clone());
+    let schedule = schedule::start(
+        session.clone(),
+        preflight.clone(),
+        alerts,
+        Some(store.clone()),
+    )
+    .await?;
+    let opened = crate::panel::open(
+        path.clone(),
+        state,
+        session.clone(),
+        preflight,
+        schedule,
+        Some(store),
+    );
+    let api = opened.await?;
     let (shutdown, stopped) = watch::channel(false);
     let ended = async move {
         let mut stopped = stopped;
         // A sender that is gone means the same.
         let _ = stopped.wait_for(|stop| *stop).await;
     };
-    let served = Api {
-        session: session.clone(),
-        preflight,
-    };
-    let served = match api::serve(&socket, served, Box::pin(ended)).await {
+    let router = api::router(api.clone());
+    let served = match api::serve(&socket, router, Box::pin(ended)).await {
         Ok(serving) => tokio::spawn(serving),
         Err(error) => {
             eprintln!("{error}");
             return Ok(FAILED);
         }
     };
+    let panel = panel::serve(&session.settings().panel, state, &api).await;
     info!(config = %path.display(), socket = %socket.display(), "regia is ready");
     service::ready();
     let attended = tokio::spawn(service::attend(session.clone()));
@@ -71,6 +88,9 @@ pub async fn run(config: Option<&Path>, state: &Path, live: bool) -> anyhow::Res
     }
     let code = until_signalled(session).await?;
     attended.abort();
+    if let Some((panel, _)) = panel {
+        panel.abort();
+    }
     shutdown.send_replace(true);
     let _ = tokio::time::timeout(Duration::from_secs(2), served).await;
     let _ = std::fs::remove_file(&socket);

@@ -105,7 +105,7 @@ fn count(number: usize, what: &str) -> String {
 fn on_air_text(settings: &Settings) -> String {
     let mut rows = vec![("programme", programme_line(&settings.programme))];
     if let Some(scene) = settings.scenes.first() {
-        let shown = scene.layers.iter().map(|layer| layer.source.as_str());
+        let shown = scene.sources();
         let source = shown
             .filter_map(|id| settings.sources.iter().find(|source| source.id == id))
             .map(source_line)

@@ -1,6 +1,7 @@
 //! How a source's sound is mixed, as configured and as changed while on air. Pure.
 
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ pub const DUCK_DB: RangeInclusive<f32> = -60.0..=0.0;
 
 /// One input of the desk. Its sound goes through `channels`, `gain_db`, `high_pass_hz`, `compressor`, `delay_ms`, `pan`, and is
 /// then let through or not.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct SourceAudio {
     pub mode: AudioMode,
     pub gain_db: f32,
@@ -53,7 +54,7 @@ impl Default for SourceAudio {
 }
 
 /// When a source is heard.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum AudioMode {
     /// While a scene that has it is on air.
@@ -63,7 +64,7 @@ pub enum AudioMode {
 }
 
 /// Which of a source's two channels are taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Channels {
     Stereo,
@@ -75,7 +76,7 @@ pub enum Channels {
     Swap,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Compressor {
     pub threshold_db: f32,
@@ -100,7 +101,7 @@ impl Default for Compressor {
 }
 
 /// Turns a source down while others are heard.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Duck {
     /// Ids of the sources that it gives way to.
     pub under: Vec<String>,
@@ -116,7 +117,7 @@ impl Duck {
 }
 
 /// What of an input is to change. What is None stays.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct AudioChange {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -141,8 +142,40 @@ pub struct AudioChange {
     pub duck_db: Option<f32>,
 }
 
+impl fmt::Display for AudioChange {
+    /// "gain -3 dB, muted"
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let compressor = self.compressor.map(|compressor| match compressor {
+            CompressorChange::Switch(false) => "compressor off".to_owned(),
+            CompressorChange::Switch(true) => "compressor on".to_owned(),
+            CompressorChange::Set(set) => {
+                format!("compressor {}:1 over {} dB", set.ratio, set.threshold_db)
+            }
+        });
+        let word = |text: String| text.to_lowercase();
+        let parts = [
+            self.mode.map(|mode| word(format!("{mode:?}"))),
+            self.mute
+                .map(|mute| if mute { "muted" } else { "not muted" }.to_owned()),
+            self.gain_db.map(|db| format!("gain {db} dB")),
+            self.pan.map(|pan| format!("pan {pan}")),
+            self.channels
+                .map(|channels| word(format!("channels {channels:?}"))),
+            self.delay_ms.map(|ms| format!("delay {ms} ms")),
+            self.high_pass_hz.map(|hz| match hz {
+                0 => "high-pass off".to_owned(),
+                hz => format!("high-pass {hz} Hz"),
+            }),
+            compressor,
+            self.duck_db.map(|db| format!("ducked by {db} dB")),
+        ];
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
+        f.write_str(&parts.join(", "))
+    }
+}
+
 /// `true` takes the usual values for speech.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(untagged)]
 pub enum CompressorChange {
     Switch(bool),

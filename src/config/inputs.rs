@@ -1,16 +1,14 @@
-//! `[[source]]` and `[[scene]]`: what can be shown, and what is.
+//! `[[source]]`: what can be shown and heard.
 
 use super::environment::{Environment, Look};
 use super::kinds::{Read, source_kind};
 use super::reader::{Table, did_you_mean};
 use super::report::{At, Report};
-use super::settings::{Layer, RtmpKey, Scene, Source};
+use super::settings::{RtmpKey, Source};
 use super::sound;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// The id of the scene that a single source makes when the file has none.
-const IMPLICIT_SCENE: &str = "main";
 /// Ids become file names and arguments, and are said over the intercom.
 const LONGEST_ID: usize = 40;
 
@@ -124,123 +122,6 @@ pub(super) fn existing_file(
     };
     table.problem(key, what, instead);
     None
-}
-
-/// The scenes; with one source and no scene, that source full-frame.
-pub(super) fn scenes(root: &Table<'_>, sources: &[Source], source_ids: &[String]) -> Vec<Scene> {
-    let tables = root.tables("scene");
-    let ids = ids(&tables);
-    let mut scenes = Vec::new();
-    for (table, id) in tables.iter().zip(&ids) {
-        let layers = layers(table, source_ids);
-        table.finish();
-        if let (Some(id), Some(layers)) = (id, layers) {
-            let id = id.clone();
-            scenes.push(Scene { id, layers });
-        }
-    }
-    if root.lacks("scene") {
-        return implicit_scene(root, sources, source_ids);
-    }
-    for (table, id) in tables.iter().zip(&ids).skip(1) {
-        let first = ids
-            .first()
-            .and_then(Option::as_deref)
-            .unwrap_or("the first");
-        let named = id.as_deref().unwrap_or("this one");
-        let what = format!(
-            "this version of Regia shows one scene, {first:?}, and has no way to take {named:?} yet"
-        );
-        table.report().warning(table.here(), what, "");
-    }
-    warn_of_unused(root, &scenes, source_ids);
-    scenes
-}
-
-fn implicit_scene(root: &Table<'_>, sources: &[Source], source_ids: &[String]) -> Vec<Scene> {
-    match source_ids {
-        [] => Vec::new(),
-        [_] => {
-            let layer = |source: &Source| Layer {
-                source: source.id.clone(),
-            };
-            let layers: Vec<Layer> = sources.iter().map(layer).collect();
-            vec![Scene {
-                id: IMPLICIT_SCENE.to_owned(),
-                layers,
-            }]
-        }
-        [first, ..] => {
-            let what = "is missing: there are several sources, and nothing says which is shown";
-            let instead = format!(
-                "for example [[scene]] with id = \"main\" and layers = [{{ source = {first:?} }}]"
-            );
-            root.report().absence(&root.at("scene"), what, instead);
-            Vec::new()
-        }
-    }
-}
-
-fn warn_of_unused(root: &Table<'_>, scenes: &[Scene], source_ids: &[String]) {
-    let shown = |id: &String| {
-        let mut layers = scenes.iter().flat_map(|scene| &scene.layers);
-        layers.any(|layer| layer.source == *id)
-    };
-    for id in source_ids.iter().filter(|id| !shown(id)) {
-        let at = root.report().at_path(&format!("source {id:?}"));
-        root.report().absence_warning(&at, "no scene shows it", "");
-    }
-}
-
-fn layers(scene: &Table<'_>, source_ids: &[String]) -> Option<Vec<Layer>> {
-    let tables = scene.tables("layers");
-    let example = "for example layers = [{ source = \"stage\" }]";
-    scene.missing("layers", example);
-    match tables.len() {
-        0 => {
-            if scene.has("layers") && scene.lacks("layers") {
-                scene.problem("layers", "has no layer: the scene names no source", example);
-            }
-            return None;
-        }
-        1 => {}
-        count => {
-            let what = format!("{count} layers, but this version of Regia shows one, full-frame");
-            scene.problem("layers", what, "keep one");
-        }
-    }
-    let mut layers = Vec::new();
-    for table in &tables {
-        table.not_yet("title", "titles", "");
-        table.not_yet(
-            "image",
-            "images in layers",
-            "make it a source of kind \"image\"",
-        );
-        for key in ["x", "y", "width", "height", "opacity", "crop", "z"] {
-            table.not_yet(key, "placing of layers", "the layer fills the frame");
-        }
-        let source = table.string("source", "stage");
-        if !table.has("title") && !table.has("image") {
-            table.missing("source", "the scene names no source; give the id of one");
-        }
-        table.finish();
-        let Some(source) = source else { continue };
-        if source_ids.iter().any(|id| id == source) {
-            layers.push(Layer {
-                source: source.to_owned(),
-            });
-        } else {
-            unknown_reference(
-                table.report(),
-                &table.at("source"),
-                "source",
-                source,
-                source_ids,
-            );
-        }
-    }
-    Some(layers)
 }
 
 /// Reports a name that nothing of that kind bears.

@@ -4,6 +4,7 @@
 //! the machine itself. The sections are read by `programme`, `inputs` and `outputs` through `reader`; `rules` asks `platform`
 //! what each destination's platform has against them.
 
+mod alerts;
 pub mod check;
 mod desk;
 pub mod environment;
@@ -12,19 +13,29 @@ mod inputs;
 mod key;
 mod kinds;
 mod outputs;
+mod picture;
 mod problem;
 mod programme;
 mod reader;
 mod report;
 mod rules;
+mod scenes;
 pub mod settings;
+pub mod show;
+mod shows;
 mod sound;
+mod titles;
 
 pub use crate::secret::{Credentials, Secret};
+pub use alerts::HOOK_EVENTS;
 pub use desk::*;
 pub use environment::{Environment, Look, System};
-pub use problem::{ConfigErrors, Place, Problem, Severity};
+pub use picture::*;
+pub use problem::{ConfigErrors, Place as TextPlace, Problem, Severity};
 pub use settings::*;
+pub use show::Show;
+pub use shows::{CONFLICT_DAYS, CONFLICT_TIMES, conflict_text, parse_show};
+pub use titles::CountdownTo;
 
 use reader::Table;
 use report::Report;
@@ -101,31 +112,41 @@ fn read(root: &Table<'_>, base: &Path, env: &dyn Environment) -> Settings {
         ids: source_ids,
     } = inputs::sources(root, base, env);
     let rtmp = kinds::rtmp(root, keys);
-    let scenes = inputs::scenes(root, &sources, &source_ids);
+    let (titles, title_ids) = titles::titles(root, base, env);
+    let known = scenes::Known {
+        sources: &sources,
+        source_ids: &source_ids,
+        title_ids: &title_ids,
+    };
+    let scenes = scenes::scenes(root, &known, base, env);
+    let overlays = scenes::overlays(root, &known, base, env);
+    scenes::warn_of_unused(root, &known, &scenes, &overlays);
     sound::settle(root, &mut sources, &sounds, &source_ids, &scenes);
     let (uplinks, uplink_ids) = outputs::uplinks(root, env);
     let destinations = outputs::destinations(root, &programme, base, &uplink_ids, env);
     let recordings = outputs::recordings(root, base, env);
-    let panel = programme::panel(root);
+    let panel = programme::panel(root, base, env);
     let session = programme::session(root, &scenes, &destinations);
-    for (key, what) in [
-        ("title", "titles"),
-        ("schedule", "schedule"),
-        ("show", "schedule"),
-    ] {
-        root.not_yet(key, what, "");
-    }
-    root.finish();
-    Settings {
+    let alerts = alerts::alerts(root, base, env);
+    let hooks = alerts::hooks(root, base, env);
+    let mut settings = Settings {
         programme,
         window,
         sources,
         rtmp,
         scenes,
+        titles,
+        overlays,
         uplinks,
         destinations,
         recordings,
         panel,
         session,
-    }
+        shows: Vec::new(),
+        alerts,
+        hooks,
+    };
+    settings.shows = shows::shows(root, &shows::Known::of(&settings));
+    root.finish();
+    settings
 }

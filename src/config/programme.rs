@@ -1,9 +1,11 @@
 //! The sections that there is one of: [programme], [window], [session] and [panel].
 
-use super::inputs::unknown_reference;
+use super::environment::Environment;
+use super::inputs::{existing_file, unknown_reference};
+use super::picture::Scene;
 use super::reader::Table;
 use super::settings::{
-    Alarms, Audio, Destination, EncoderChoice, Panel, Programme, Scene, Session, Tune, Video,
+    Alarms, Audio, Destination, EncoderChoice, Panel, PanelTls, Programme, Session, Tune, Video,
     Window,
 };
 use super::sound;
@@ -11,6 +13,7 @@ use crate::media::FrameRate;
 use crate::platform;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
+use std::path::Path;
 use std::time::Duration;
 
 const ENCODERS: [(&str, EncoderChoice); 7] = [
@@ -109,8 +112,6 @@ pub(super) fn session(root: &Table<'_>, scenes: &[Scene], destinations: &[Destin
             unknown_reference(table.report(), &at, "scene", scene, &ids);
             return None;
         }
-        let what = "this version of Regia shows the slate instead";
-        table.warning("closing_scene", what, "");
         Some(scene.to_owned())
     });
     let closing = table
@@ -326,45 +327,58 @@ fn check_hold(table: &Table<'_>, window: &Window, programme: &Programme, memory:
     }
 }
 
-pub(super) fn panel(root: &Table<'_>) -> Panel {
+pub(super) fn panel(root: &Table<'_>, base: &Path, env: &dyn Environment) -> Panel {
     let table = root.table("panel");
-    for (key, what) in [
-        ("users", "panel users"),
-        ("password", "panel passwords"),
-        ("tls_cert", "TLS on its panel"),
-        ("tls_key", "TLS on its panel"),
-    ] {
-        table.not_yet(
-            key,
-            what,
-            "reach the panel through ssh -L 8080:127.0.0.1:8080",
-        );
-    }
-    let mut panel = Panel {
-        listen: DEFAULT_LISTEN,
-    };
+    let mut listen = DEFAULT_LISTEN;
     if let Some(text) = table.string("listen", "127.0.0.1:8080") {
         match text.parse::<SocketAddr>() {
-            Ok(listen) if listen.ip().is_loopback() => panel.listen = listen,
-            Ok(listen) => {
-                let what = format!(
-                    "{} is not loopback, and this version of Regia has no TLS and no password on its panel yet",
-                    listen.ip()
-                );
-                let instead = format!(
-                    "write \"127.0.0.1:{0}\" and reach it through ssh -L {0}:127.0.0.1:{0}",
-                    listen.port()
-                );
-                table.problem("listen", what, instead);
-            }
+            Ok(given) => listen = given,
             Err(_) => {
                 let what = format!("{text:?} is not an address with a port");
                 table.problem("listen", what, "for example \"127.0.0.1:8080\"");
             }
         }
     }
+    let tls = panel_tls(&table, listen, base, env);
     table.finish();
-    panel
+    Panel { listen, tls }
+}
+
+/// Whatever the network can see is encrypted, with a certificate of its own where none is given.
+fn panel_tls(
+    table: &Table<'_>,
+    listen: SocketAddr,
+    base: &Path,
+    env: &dyn Environment,
+) -> PanelTls {
+    let certificate = existing_file(table, "tls_cert_file", "panel.pem", base, env);
+    let key = existing_file(table, "tls_key_file", "panel.key", base, env);
+    let wanted = table.boolean("tls");
+    for (one, other) in [
+        ("tls_cert_file", "tls_key_file"),
+        ("tls_key_file", "tls_cert_file"),
+    ] {
+        if table.has(one) && !table.has(other) {
+            let what = format!("{one} is there without {other}");
+            table.problem(one, what, format!("add {other}: both are PEM"));
+        }
+    }
+    if wanted == Some(false) {
+        if !listen.ip().is_loopback() {
+            let what = format!(
+                "passwords would cross the network in the clear at {}",
+                listen.ip()
+            );
+            let instead = "take tls = false away (without tls_cert_file the panel makes a certificate of its own), or listen on 127.0.0.1";
+            table.problem("tls", what, instead);
+        }
+        return PanelTls::Off;
+    }
+    match (certificate, key) {
+        (Some(certificate), Some(key)) => PanelTls::Files { certificate, key },
+        _ if wanted == Some(true) || !listen.ip().is_loopback() => PanelTls::Own,
+        _ => PanelTls::Off,
+    }
 }
 
 #[cfg(test)]

@@ -6,9 +6,10 @@
 
 use super::desk::*;
 use super::inputs::unknown_reference;
+use super::picture::Scene;
 use super::reader::Table;
 use super::report::At;
-use super::settings::{Scene, Source, SourceKind};
+use super::settings::{Source, SourceKind};
 use std::ops::RangeInclusive;
 
 const MODES: [(&str, AudioMode); 3] = [

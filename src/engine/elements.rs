@@ -58,6 +58,7 @@ pub const NEEDED: &[(&str, &str, &str)] = &[
         "pictures and v4l2 sources",
     ),
     ("pngdec", "gstreamer1.0-plugins-good", "pictures"),
+    ("jpegenc", "gstreamer1.0-plugins-good", "thumbnails"),
     ("alsasrc", "gstreamer1.0-alsa", "alsa sources"),
     ("pulsesrc", "gstreamer1.0-plugins-good", "pulse sources"),
     ("pipewiresrc", "gstreamer1.0-pipewire", "pipewire sources"),

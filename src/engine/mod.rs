@@ -14,6 +14,8 @@ mod mix;
 mod out;
 mod probe;
 mod stop;
+#[allow(dead_code, unused_imports, reason = "until the mix draws them")]
+mod titles;
 
 pub use apart::run as apart;
 pub use error::EngineError;
@@ -21,23 +23,28 @@ pub use error::EngineError;
 pub use probe::{Device, EngineProbe, MissingElement, probe};
 
 use crate::bridge::codec::{Decoder, ProtocolError};
+use crate::bridge::mix::MixState;
 use crate::bridge::protocol::{Down, EngineEvent};
 use crate::config::{EngineSpec, Source};
 use crate::media::{AudioConfig, VideoConfig};
 use bytes::Bytes;
-use capture::{Capture, Feed, Inlets, Telling};
+use capture::{Capture, Cue, Feed, Inlets, Telling};
 use clock::Clock;
 use desk::console::Channel;
-use desk::{Desk, Sound};
+use desk::{Desk, LatestLevels, Sound};
 use encode::Encoder;
 use format::Format;
 use gstreamer as gst;
 use health::{Gauge, ProgrammeGauge, Reporter};
-use mix::{Mix, Picture};
+use mix::look::Looks;
+use mix::switcher::{Switcher, clip_source};
+use mix::{Input, Mix};
 use out::{Out, WriteError, Writer};
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -77,8 +84,8 @@ pub fn run() -> Result<(), EngineError> {
         socket: socket.try_clone().map_err(EngineError::NoSocket)?,
         decoder: Decoder::new(),
     };
-    let spec = match commands.next()? {
-        Some(Down::Start { spec, .. }) => *spec,
+    let (spec, left) = match commands.next()? {
+        Some(Down::Start { spec, mix, .. }) => (*spec, mix),
         Some(_) => return Err(EngineError::NotStarted),
         None => return Err(EngineError::NoStart),
     };
@@ -88,7 +95,7 @@ pub fn run() -> Result<(), EngineError> {
     let (out, writer) = start_writer(socket, &spec)?;
     let result = gst::init()
         .map_err(|e| EngineError::Gstreamer(e.to_string()))
-        .and_then(|()| Engine::start(&spec, &out, control))
+        .and_then(|()| Engine::start(&spec, left.as_deref(), &out, control))
         .and_then(|engine| engine.serve(&controls));
     if let Err(error) = &result {
         // The writer may be gone too; then standard error has the text.
@@ -108,18 +115,20 @@ struct Engine {
     slate: encode::clip::Slate,
     /// Of sources that are pushed to.
     inlets: Inlets,
-    /// Keeps the mix going when its sources have ended: the slate is a programme too.
-    _pictures: SyncSender<Picture>,
+    /// Keep the mix going when its sources have ended: the slate is a programme too.
+    inputs: SyncSender<Input>,
     _sounds: SyncSender<Sound>,
 }
 
 impl Engine {
     fn start(
         spec: &EngineSpec,
+        left: Option<&MixState>,
         out: &SyncSender<Out>,
         control: Sender<Control>,
     ) -> Result<Self, EngineError> {
-        let roles = mix::scene::roles(spec).ok_or(EngineError::NoSource)?;
+        let no_source = || EngineError::NoSource;
+        let switcher = Switcher::new(spec, left).ok_or_else(no_source)?;
         let clock = Clock::start();
         let format = Format::of(&spec.programme);
         let stop = Stop::default();
@@ -137,62 +146,80 @@ impl Engine {
         };
         let (encoder, pictures_out, sound_out) =
             Encoder::start(&spec.programme, candidate, &clock, out, failed)?;
-        let picture = &spec.sources[roles.picture];
-        let (slate, trouble) = capture::slate(picture, &format);
-        if let Some(text) = trouble {
-            tracing::warn!(source = picture.id, "its slate: {text}");
-        }
+        let slates = slates(&spec.sources, &format);
+        let face = slates.get(switcher.face()).ok_or_else(no_source)?;
         let gauge = ProgrammeGauge::new(&format, spec.programme.alarms);
         let clip = encode::clip::Slate {
             programme: spec.programme.clone(),
             candidate,
-            picture: slate.clone(),
+            picture: face.clone(),
         };
         // The mix before the sources, so that nothing of theirs waits and grows old.
         let (sounds, desk_inputs) = mpsc::sync_channel(INPUT_QUEUE);
+        let heard = switcher.heard();
         let channel = |(index, source): (usize, &Source)| Channel {
             id: source.id.clone(),
             audio: source.audio.clone(),
-            visible: index == roles.sound,
+            visible: heard.contains(&index),
         };
-        let channels = spec.sources.iter().enumerate().map(channel).collect();
+        let channels = switcher.sources().iter().enumerate().map(channel);
+        let latest = LatestLevels::default();
         let desk = Desk {
             clock: clock.clone(),
             programme: spec.programme.audio.clone(),
-            channels,
+            channels: channels.collect(),
             out: out.clone(),
             inputs: desk_inputs,
             encoder: sound_out,
             gauge: gauge.clone(),
+            latest: latest.clone(),
         };
         spawn("desk", move || desk.run())?;
-        let (pictures, mix_inputs) = mpsc::sync_channel(INPUT_QUEUE);
+        let clips = spec.scenes.iter();
+        let clips = clips.filter_map(|scene| clip_source(scene, &spec.sources));
+        let cues: BTreeMap<usize, Cue> = clips.map(|clip| (clip, Cue::default())).collect();
+        let (inputs, mix_inputs) = mpsc::sync_channel(INPUT_QUEUE);
+        // One at a time: what nobody has time for is left out.
+        let (looks, snapshots) = mpsc::sync_channel(1);
+        let looker = Looks {
+            format: format.clone(),
+            snapshots,
+            levels: latest,
+            out: out.clone(),
+        };
+        spawn("look", move || looker.run())?;
         let mix = Mix {
+            looks,
             clock: clock.clone(),
             format: format.clone(),
-            slate,
-            pictures: mix_inputs,
+            slates,
+            spec: spec.clone(),
+            switcher,
+            cues: cues.clone(),
+            inputs: mix_inputs,
             encoder: pictures_out,
             sound: sounds.clone(),
             gauge: gauge.clone(),
+            out: out.clone(),
         };
         spawn("mix", move || mix.run())?;
         let mut gauges = Vec::new();
         let mut inlets = Inlets::default();
-        let sound = (roles.sound != roles.picture).then_some(roles.sound);
-        for index in std::iter::once(roles.picture).chain(sound) {
-            let source = Gauge::new(&spec.sources[index], &format, &clock);
+        for (index, settings) in spec.sources.iter().enumerate() {
+            let source = Gauge::new(settings, &format, &clock);
             gauges.push(source.clone());
             let capture = Capture {
                 feed: Feed {
                     gauge: source,
                     source: index,
-                    pictures: pictures.clone(),
+                    pictures: inputs.clone(),
                     sounds: sounds.clone(),
-                    picture: index == roles.picture,
-                    sound: index == roles.sound,
+                    picture: !settings.kind.is_only_sound(),
+                    sound: true,
+                    round: None,
                 },
-                source: spec.sources[index].clone(),
+                cue: cues.get(&index).cloned(),
+                source: settings.clone(),
                 format: format.clone(),
                 clock: clock.clone(),
                 stop: stop.clone(),
@@ -215,7 +242,7 @@ impl Engine {
             encoder,
             stop,
             out: out.clone(),
-            _pictures: pictures,
+            inputs,
             _sounds: sounds,
             slate: clip,
             inlets,
@@ -241,6 +268,10 @@ impl Engine {
                         Err(text) => tracing::warn!("the slate can't be encoded: {text}"),
                     })?;
                 }
+                Ok(Control::Down(Down::Mix { request, command })) => {
+                    // A mix that is gone has ended the engine.
+                    let _ = self.inputs.send(Input::Command { request, command });
+                }
                 Ok(Control::Down(Down::Pushed { source, pushed })) => {
                     self.inlets.put(usize::from(source), pushed);
                 }
@@ -259,6 +290,26 @@ impl Engine {
             }
         }
     }
+}
+
+/// What is shown of each source while it is lost. Sources that name the same picture share it.
+fn slates(sources: &[Source], format: &Format) -> Vec<gst::Buffer> {
+    let mut known: BTreeMap<&Path, gst::Buffer> = BTreeMap::new();
+    let slate = |source: &'_ Source| {
+        let (slate, trouble) = capture::slate(source, format);
+        if let Some(text) = trouble {
+            tracing::warn!(source = source.id, "its slate: {text}");
+        }
+        slate
+    };
+    let mut slates = Vec::new();
+    for source in sources {
+        slates.push(match &source.slate {
+            None => slate(source),
+            Some(path) => known.entry(path).or_insert_with(|| slate(source)).clone(),
+        });
+    }
+    slates
 }
 
 fn send(out: &SyncSender<Out>, event: EngineEvent) {

@@ -1,21 +1,22 @@
 //! `/api/v1/keys`: key slots. Keys go in, and only fingerprints come out. Shell.
 
-use super::api::problem;
+use super::access::Caller;
+use super::problem::{Body, Problem, Refused, Segment};
 use crate::session::SessionHandle;
-use crate::session::event::Who;
 use crate::session::{clock, keys::fingerprint};
 use crate::store::{SlotError, SlotInfo, SlotSettings};
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
 use axum::routing::{get, put};
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// A key to save.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Save {
+    #[schema(format = Password)]
     key: String,
     /// It serves for one broadcast, whatever the platform.
     #[serde(default)]
@@ -26,7 +27,7 @@ pub struct Save {
 }
 
 /// What is shown of a slot.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct Shown {
     pub slot: String,
     /// "ends …x7Qd, saved Tuesday, not used yet"
@@ -51,14 +52,14 @@ impl Shown {
     }
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct List {
     pub keys: Vec<Shown>,
 }
 
-impl IntoResponse for SlotError {
-    fn into_response(self) -> Response {
-        let (status, kind) = match &self {
+impl From<SlotError> for Refused {
+    fn from(error: SlotError) -> Self {
+        let (status, code) = match &error {
             SlotError::BadName | SlotError::EmptyKey | SlotError::BadKey => {
                 (StatusCode::BAD_REQUEST, "bad-key")
             }
@@ -67,7 +68,7 @@ impl IntoResponse for SlotError {
                 (StatusCode::INTERNAL_SERVER_ERROR, "store")
             }
         };
-        problem(status, kind, self.to_string())
+        Refused::new(status, code, error.to_string())
     }
 }
 
@@ -77,32 +78,43 @@ pub fn router() -> Router<SessionHandle> {
         .route("/api/v1/keys/{slot}", put(save).delete(delete))
 }
 
-async fn list(State(session): State<SessionHandle>) -> Result<Json<List>, SlotError> {
+/// The key slots: fingerprints only.
+#[utoipa::path(get, path = "/api/v1/keys", tag = "keys", responses(
+    (status = 200, body = List), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+pub async fn list(State(session): State<SessionHandle>) -> Result<Json<List>, Refused> {
     let keys = session.slots().await?.iter().map(Shown::of).collect();
     Ok(Json(List { keys }))
 }
 
-async fn save(
+/// Save a key in a slot.
+#[utoipa::path(put, path = "/api/v1/keys/{slot}", tag = "keys", request_body = Save, params(("slot" = String, Path)), responses(
+    (status = 200, body = Shown), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+pub async fn save(
     State(session): State<SessionHandle>,
-    Path(slot): Path<String>,
-    Json(save): Json<Save>,
-) -> Result<Json<Shown>, SlotError> {
+    Extension(caller): Extension<Caller>,
+    Segment(slot): Segment<String>,
+    Body(save): Body<Save>,
+) -> Result<Json<Shown>, Refused> {
     let settings = SlotSettings {
         single_use: save.single_use,
         occurrence: save.occurrence,
     };
     let saved = session
-        .save_key(&slot, &save.key, settings, Who::Cli)
+        .save_key(&slot, &save.key, settings, caller.who)
         .await?;
     Ok(Json(Shown::of(&saved)))
 }
 
-async fn delete(
+/// Forget the key of a slot.
+#[utoipa::path(delete, path = "/api/v1/keys/{slot}", tag = "keys", params(("slot" = String, Path)), responses(
+    (status = 200, body = List), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+pub async fn delete(
     State(session): State<SessionHandle>,
-    Path(slot): Path<String>,
-) -> Result<Json<List>, SlotError> {
-    if !session.delete_key(&slot, Who::Cli).await? {
-        return Err(SlotError::Empty);
+    Extension(caller): Extension<Caller>,
+    Segment(slot): Segment<String>,
+) -> Result<Json<List>, Refused> {
+    if !session.delete_key(&slot, caller.who).await? {
+        return Err(SlotError::Empty.into());
     }
     list(State(session)).await
 }

@@ -1,20 +1,19 @@
 //! `/api/v1/sessions` and `/api/v1/log`: what happened. Shell.
 
-use super::api::problem;
+use super::problem::{Params, Problem, Refused, Segment};
 use crate::session::SessionHandle;
-use crate::store::StoreError;
-use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use crate::session::event::Entry;
+use axum::extract::State;
 use axum::routing::get;
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use utoipa::{IntoParams, ToSchema};
 
 const MOST: u32 = 1_000;
 
 /// A session, as far as a list needs it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Listed {
     session: String,
     started_ms: i64,
@@ -22,18 +21,13 @@ pub struct Listed {
     ended_ms: Option<i64>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct Which {
     /// The curves' points as well.
     #[serde(default)]
     samples: bool,
-}
-
-impl IntoResponse for StoreError {
-    fn into_response(self) -> Response {
-        problem(StatusCode::INTERNAL_SERVER_ERROR, "store", self.to_string())
-    }
 }
 
 pub fn router() -> Router<SessionHandle> {
@@ -43,7 +37,10 @@ pub fn router() -> Router<SessionHandle> {
         .route("/api/v1/log", get(newest))
 }
 
-async fn sessions(State(session): State<SessionHandle>) -> Result<Json<Vec<Listed>>, StoreError> {
+/// The broadcasts that are kept, the newest first.
+#[utoipa::path(get, path = "/api/v1/sessions", tag = "history", responses(
+    (status = 200, body = Vec<Listed>), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+pub async fn sessions(State(session): State<SessionHandle>) -> Result<Json<Vec<Listed>>, Refused> {
     let rows = session.sessions(MOST).await?.into_iter();
     let listed = rows.map(|row| Listed {
         session: row.id,
@@ -53,17 +50,23 @@ async fn sessions(State(session): State<SessionHandle>) -> Result<Json<Vec<Liste
     Ok(Json(listed.collect()))
 }
 
-async fn of_session(
+/// The log of a broadcast, oldest first.
+#[utoipa::path(get, path = "/api/v1/sessions/{id}/log", tag = "history", params(("id" = String, Path), Which), responses(
+    (status = 200, body = Vec<Entry>), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+pub async fn of_session(
     State(session): State<SessionHandle>,
-    Path(id): Path<String>,
-    Query(which): Query<Which>,
-) -> Result<Json<Vec<Box<RawValue>>>, StoreError> {
+    Segment(id): Segment<String>,
+    Params(which): Params<Which>,
+) -> Result<Json<Vec<Box<RawValue>>>, Refused> {
     Ok(Json(raw(session.entries(id, which.samples).await?)))
 }
 
-async fn newest(
+/// The newest lines of the log, oldest first.
+#[utoipa::path(get, path = "/api/v1/log", tag = "history", responses(
+    (status = 200, body = Vec<Entry>), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+pub async fn newest(
     State(session): State<SessionHandle>,
-) -> Result<Json<Vec<Box<RawValue>>>, StoreError> {
+) -> Result<Json<Vec<Box<RawValue>>>, Refused> {
     Ok(Json(raw(session.newest_entries(MOST).await?)))
 }
 

@@ -1,11 +1,11 @@
 //! `/api/v1/sessions/{id}` and its page: what happened in one broadcast. Shell.
 
-use super::api::problem;
+use super::problem::{Problem, Refused, Segment};
 use crate::session::SessionHandle;
 use crate::session::event::Entry;
 use crate::session::report::{Report, page};
-use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::extract::State;
+use axum::http::header;
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -17,27 +17,36 @@ pub fn router() -> Router<SessionHandle> {
         .route("/api/v1/sessions/{id}/report.html", get(html))
 }
 
-async fn json(
+/// What happened in a broadcast.
+#[utoipa::path(get, path = "/api/v1/sessions/{id}", tag = "history", params(("id" = String, Path)), responses(
+    (status = 200, body = Report), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+pub async fn json(
     State(session): State<SessionHandle>,
-    Path(id): Path<String>,
-) -> Result<Json<Report>, Response> {
+    Segment(id): Segment<String>,
+) -> Result<Json<Report>, Refused> {
     Ok(Json(report(&session, id).await?))
 }
 
-async fn html(
+/// The same as one page.
+#[utoipa::path(get, path = "/api/v1/sessions/{id}/report.html", tag = "history", params(("id" = String, Path)), responses(
+    (status = 200, body = String, content_type = "text/html"), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+pub async fn html(
     State(session): State<SessionHandle>,
-    Path(id): Path<String>,
-) -> Result<Html<String>, Response> {
+    Segment(id): Segment<String>,
+) -> Result<Response, Refused> {
     let report = report(&session, id).await?;
-    Ok(Html(page(&report, &jiff::tz::TimeZone::system())))
+    let page = Html(page(&report, &jiff::tz::TimeZone::system()));
+    // It brings its own style, and runs nothing.
+    let own =
+        "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'";
+    Ok(([(header::CONTENT_SECURITY_POLICY, own)], page).into_response())
 }
 
-async fn report(session: &SessionHandle, id: String) -> Result<Report, Response> {
-    let rows = session.entries(id.clone(), true).await;
-    let rows = rows.map_err(IntoResponse::into_response)?;
+async fn report(session: &SessionHandle, id: String) -> Result<Report, Refused> {
+    let rows = session.entries(id.clone(), true).await?;
     if rows.is_empty() {
         let title = format!("there is no session {id:?}; `regia live report --list` names them");
-        return Err(problem(StatusCode::NOT_FOUND, "unknown-session", title));
+        return Err(Refused::not_found("unknown-session", title));
     }
     let read = |row: &String| match serde_json::from_str::<Entry>(row) {
         Ok(entry) => Some(entry),

@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 use std::fmt::{self, Write as _};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema,
+)]
+#[schema(as = PreflightGrade)]
 #[serde(rename_all = "lowercase")]
 pub enum Grade {
     Ok,
@@ -24,7 +27,9 @@ impl fmt::Display for Grade {
 }
 
 /// What was looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Check {
     Settings,
@@ -59,7 +64,8 @@ impl fmt::Display for Check {
 }
 
 /// One thing that was looked at.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = PreflightRow)]
 pub struct Row {
     pub check: Check,
     /// Of what: a destination, an uplink, a recording. Empty where there is only one.
@@ -115,7 +121,8 @@ impl fmt::Display for Row {
 }
 
 /// `regia preflight --json` and `GET /preflight`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = Preflight)]
 pub struct Report {
     /// Nothing stands against a start.
     pub ok: bool,

@@ -8,8 +8,9 @@ use super::{machine, network};
 use crate::config::{Destination, Settings};
 use crate::doctor::{self, Clock};
 use crate::session::{SessionHandle, SourceStatus, Status};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
@@ -48,6 +49,8 @@ pub struct Ask {
     pub planned: Option<Duration>,
     /// The occurrence of a show that it is for: keys may be bound to one.
     pub occurrence: Option<String>,
+    /// The key slots that the show publishes from, by the destinations' ids.
+    pub slots: BTreeMap<String, String>,
 }
 
 /// How others ask. Cloning makes another handle.
@@ -73,10 +76,10 @@ enum Purpose {
 }
 
 /// Starts the service. It ends when every handle is dropped.
-pub fn start(settings: Settings, session: SessionHandle, state: PathBuf) -> Preflight {
+pub fn start(session: SessionHandle, state: PathBuf) -> Preflight {
     let (requests, inbox) = mpsc::channel(16);
     let service = Service {
-        settings,
+        settings: session.settings(),
         session,
         state,
         last: None,
@@ -126,7 +129,8 @@ impl Preflight {
 }
 
 struct Service {
-    settings: Settings,
+    /// Renewed for each request.
+    settings: Arc<Settings>,
     session: SessionHandle,
     state: PathBuf,
     last: Option<Measurement>,
@@ -147,6 +151,12 @@ struct Measurement {
 impl Service {
     async fn run(mut self, mut requests: mpsc::Receiver<Request>) {
         while let Some(request) = requests.recv().await {
+            let settings = self.session.settings();
+            if !Arc::ptr_eq(&settings, &self.settings) {
+                // What was measured was of others.
+                self.last = None;
+                self.settings = settings;
+            }
             let report = self.answer(&request).await;
             // Whoever asked may have gone.
             let _ = request.reply.send(report);
@@ -241,6 +251,7 @@ impl Service {
         }
         for destination in idle {
             let occurrence = ask.occurrence.as_deref();
+            let destination = &destination.with_slot(ask.slots.get(&destination.id));
             let key = keys::look_up(self.session.keyring(), destination, occurrence).await;
             rows.push(judge::key(&key, destination));
         }
@@ -263,7 +274,7 @@ impl Service {
             Some(planned) => Planned::Told(planned),
             None => Planned::longest(if idle.is_empty() { on_air } else { idle }),
         };
-        let (settings, state) = (self.settings.clone(), self.state.clone());
+        let (settings, state) = (Arc::clone(&self.settings), self.state.clone());
         let disks = blocking(move || machine::disks(&settings, &state)).await;
         let recordings = &self.settings.recordings;
         rows.extend(judge::disks(&disks, recordings, made, planned));
@@ -292,10 +303,9 @@ fn programme(status: &Status, settings: &Settings) -> Programme {
         .scenes
         .iter()
         .find(|scene| Some(&scene.id) == status.scene.as_ref());
-    let layers = scene.map_or(&[][..], |scene| &scene.layers);
     let source = |source: &SourceStatus| Source {
         id: source.id.clone(),
-        shown: layers.iter().any(|layer| layer.source == source.id),
+        shown: scene.is_some_and(|scene| scene.shows(&source.id)),
         state: source.state,
         detail: source.detail.clone(),
         health: source.health.clone(),

@@ -4,12 +4,13 @@
 //! An entry is written once and never changed. Whoever reads an old journal meets only words that were written then, so
 //! a variant may gain optional fields, and no word may change its meaning.
 
+use crate::config::{AudioChange, TransitionKind};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::time::Duration;
 
 /// One line of the log.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Entry {
     /// Wall time, milliseconds since 1970-01-01 UTC: for people. Intervals come from `elapsed`.
     #[serde(rename = "at_ms")]
@@ -18,6 +19,7 @@ pub struct Entry {
     pub session: Option<SessionId>,
     /// Since the session's start by a clock that no step of the wall clock moves; zero outside of a session.
     #[serde(rename = "elapsed_s", with = "seconds")]
+    #[schema(value_type = f64)]
     pub elapsed: Duration,
     pub who: Who,
     #[serde(flatten)]
@@ -25,7 +27,9 @@ pub struct Entry {
 }
 
 /// Names a session to people and scripts: the second it started in, UTC, as `20260731-193000`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema,
+)]
 #[serde(transparent)]
 pub struct SessionId(String);
 
@@ -46,7 +50,7 @@ impl fmt::Display for SessionId {
 }
 
 /// Who brought it about.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Who {
     /// Somebody at the panel, by name.
@@ -70,7 +74,7 @@ impl fmt::Display for Who {
 }
 
 /// What happened. Durations are seconds, bitrates kb/s of video unless they say otherwise.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
     /// A broadcast was asked for.
@@ -196,6 +200,32 @@ pub enum Event {
         limit_s: f64,
     },
 
+    /// A scene came on air.
+    SceneTaken {
+        scene: String,
+        transition: TransitionKind,
+        ms: u32,
+    },
+    /// Everything was faded to black, or back.
+    FadedToBlack {
+        on: bool,
+    },
+    /// A key over the programme came or went.
+    OverlaySwitched {
+        overlay: String,
+        on: bool,
+    },
+    TitleSet {
+        title: String,
+        lines: Vec<String>,
+    },
+    /// An input of the desk was changed.
+    AudioChanged {
+        source: String,
+        change: AudioChange,
+    },
+    LoudnessReset,
+
     /// What was delayed and not yet sent was thrown away.
     Dump {
         seconds: f64,
@@ -230,6 +260,15 @@ pub enum Event {
     RecordingFailed {
         recording: String,
         reason: String,
+    },
+
+    /// A recording was asked for apart from the broadcast's own, and the file that it makes.
+    RecordingOn {
+        recording: String,
+        file: String,
+    },
+    RecordingOff {
+        recording: String,
     },
 
     /// Set by an operator, to find the moment again.
@@ -267,10 +306,75 @@ pub enum Event {
     KeyDeleted {
         slot: String,
     },
+
+    /// A show's run begins: its first step is due.
+    ShowBegins {
+        show: String,
+        /// As a key slot may name it.
+        occurrence: String,
+        /// When it goes live: milliseconds since 1970-01-01 UTC.
+        start_ms: i64,
+    },
+    ShowStep {
+        show: String,
+        occurrence: String,
+        /// From 1.
+        step: u32,
+        what: String,
+        /// After its planned time; None: it had none.
+        late_ms: Option<f64>,
+        /// Empty: nothing is to be said.
+        note: String,
+    },
+    ShowStepFailed {
+        show: String,
+        occurrence: String,
+        step: u32,
+        what: String,
+        reason: String,
+    },
+    ShowStepSkipped {
+        show: String,
+        occurrence: String,
+        step: u32,
+        what: String,
+        reason: String,
+    },
+    ShowHeld {
+        show: String,
+        occurrence: String,
+    },
+    ShowReleased {
+        show: String,
+        occurrence: String,
+        held_s: f64,
+    },
+    /// Its time came and nothing was done.
+    ShowMissed {
+        show: String,
+        occurrence: String,
+        reason: String,
+    },
+    ShowOver {
+        show: String,
+        occurrence: String,
+    },
+    /// Somebody could not be told.
+    AlertFailed {
+        alert: String,
+        reason: String,
+    },
+    /// Somebody changed the configuration.
+    ConfigChanged {
+        /// What of it.
+        what: String,
+        /// It holds from the broadcast's end on.
+        later: bool,
+    },
 }
 
 /// What an audience saw of an outage.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Covered {
     /// Nothing was lost: all of it was sent again.
@@ -282,7 +386,7 @@ pub enum Covered {
 }
 
 /// Why a destination ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EndReason {
     /// Somebody asked for it.
@@ -296,7 +400,7 @@ pub enum EndReason {
 }
 
 /// A destination's sums over a session, resumptions counted in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Totals {
     /// Programme time that the ingest acknowledged, what was repeated counted once.
     pub delivered_s: f64,
@@ -509,6 +613,32 @@ impl fmt::Display for Event {
                 write!(f, "The closing scene {scene} is shown.")
             }
             Event::ClosingScene { scene: None } => f.write_str("The slate is shown to close."),
+            Event::SceneTaken {
+                scene,
+                transition: TransitionKind::Cut,
+                ..
+            } => write!(f, "Scene {scene} is on air."),
+            Event::SceneTaken {
+                scene,
+                transition,
+                ms,
+            } => write!(f, "Scene {scene} is on air, by {transition} of {ms} ms."),
+            Event::FadedToBlack { on: true } => f.write_str("The programme is faded to black."),
+            Event::FadedToBlack { on: false } => f.write_str("The programme is back from black."),
+            Event::OverlaySwitched { overlay, on } => {
+                write!(
+                    f,
+                    "Overlay {overlay} is {}.",
+                    if *on { "on" } else { "off" }
+                )
+            }
+            Event::TitleSet { title, lines } => {
+                write!(f, "Title {title} reads {:?}.", lines.join(" / "))
+            }
+            Event::AudioChanged { source, change } => {
+                write!(f, "Sound of {source}: {}.", change)
+            }
+            Event::LoudnessReset => f.write_str("Loudness counts from here."),
             Event::LimitReached {
                 destination,
                 limit_s,
@@ -579,6 +709,10 @@ impl fmt::Display for Event {
             Event::Ended { delivered_s } => {
                 write!(f, "The broadcast has ended after {}.", span(*delivered_s))
             }
+            Event::RecordingOn { recording, file } => {
+                write!(f, "Recording {recording} begins: {file}.")
+            }
+            Event::RecordingOff { recording } => write!(f, "Recording {recording} ends."),
             Event::Sample {
                 destination, kbps, ..
             } => write!(f, "{destination} is sent {kbps} kb/s."),
@@ -586,6 +720,53 @@ impl fmt::Display for Event {
                 write!(f, "A key was saved in slot {slot}: {fingerprint}.")
             }
             Event::KeyDeleted { slot } => write!(f, "The key in slot {slot} was deleted."),
+            Event::ShowBegins { occurrence, .. } => write!(f, "The run of {occurrence} begins."),
+            Event::ShowStep {
+                show,
+                step,
+                what,
+                note,
+                ..
+            } => {
+                write!(f, "{show}, step {step}: {what}")?;
+                match note.as_str() {
+                    "" => f.write_str("."),
+                    note => write!(f, " ({note})."),
+                }
+            }
+            Event::ShowStepFailed {
+                show,
+                step,
+                what,
+                reason,
+                ..
+            } => write!(f, "{show}, step {step} ({what}) failed: {reason}."),
+            Event::ShowStepSkipped {
+                show,
+                step,
+                what,
+                reason,
+                ..
+            } => write!(f, "{show}, step {step} ({what}) is left out: {reason}."),
+            Event::ShowHeld { show, .. } => write!(f, "{show} is held."),
+            Event::ShowReleased { show, held_s, .. } => {
+                write!(f, "{show} goes on after {}.", span(*held_s))
+            }
+            Event::ShowMissed {
+                occurrence, reason, ..
+            } => write!(f, "{occurrence} was missed: {reason}."),
+            Event::ShowOver { occurrence, .. } => write!(f, "The run of {occurrence} is over."),
+            Event::AlertFailed { alert, reason } => {
+                write!(f, "{alert} could not be told: {reason}.")
+            }
+            Event::ConfigChanged { what, later } => {
+                let when = if *later {
+                    "; it holds when the broadcast has ended"
+                } else {
+                    ""
+                };
+                write!(f, "The configuration was changed ({what}){when}.")
+            }
         }
     }
 }

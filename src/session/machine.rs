@@ -3,7 +3,7 @@
 use serde::Serialize;
 use std::time::Duration;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, utoipa::ToSchema)]
 pub enum State {
     /// No picture comes from the engine, and nothing is published.
     #[serde(rename = "OFF")]
@@ -176,7 +176,7 @@ pub fn state(facts: &Facts<'_>) -> State {
 }
 
 /// What is known of a destination's way to its audience.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Reach {
     /// We write.
     pub sent: bool,
@@ -186,7 +186,7 @@ pub struct Reach {
     pub public: Public,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Public {
     Unknown,

@@ -20,6 +20,6 @@ pub mod timeline;
 mod watch;
 
 pub use actor::{
-    Anyway, DestinationView, SessionError, SessionHandle, SourceStatus, StartAsk, Status, StopAsk,
-    start,
+    Anyway, Applies, DestinationView, Look, Looking, SessionError, SessionHandle, SourceStatus,
+    StartAsk, Status, StopAsk, Thumbnails, start,
 };

@@ -40,7 +40,7 @@ pub struct SessionStart {
 }
 
 /// As `regia live status --json` and `GET /status` give it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct DestinationStatus {
     pub id: String,
     pub platform: String,

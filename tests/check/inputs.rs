@@ -253,27 +253,6 @@ fn sources_and_scenes() {
         ],
     );
     says(
-        "layers = [{ source = \"stage\" }]",
-        "layers = [{ source = \"stage\" }, { source = \"stage\" }]",
-        &[
-            "21:10: scene \"wide\".layers: 2 layers, but this version of Regia shows one, full-frame; keep one",
-        ],
-    );
-    says(
-        "{ source = \"stage\" }",
-        "{ source = \"stage\", opacity = 0.5 }",
-        &[
-            "21:31: scene \"wide\".layers[1].opacity: this version of Regia has no placing of layers yet; the layer fills the frame",
-        ],
-    );
-    says(
-        "[[uplink]]",
-        "[[scene]]\nid = \"close\"\nlayers = [{ source = \"stage\" }]\n[[uplink]]",
-        &[
-            "23:1: warning: scene \"close\": this version of Regia shows one scene, \"wide\", and has no way to take \"close\" yet",
-        ],
-    );
-    says(
         "[[scene]]\nid = \"wide\"\nlayers = [{ source = \"stage\" }]",
         "[[source]]\nid = \"bars\"\nkind = \"test\"",
         &[
@@ -292,7 +271,7 @@ fn one_source_needs_no_scene() {
     assert!(warnings.is_empty());
     assert_eq!(settings.scenes.len(), 1);
     assert_eq!(settings.scenes[0].id, "main");
-    assert_eq!(settings.scenes[0].layers[0].source, "stage");
+    assert!(settings.scenes[0].shows("stage"));
 }
 
 #[test]

@@ -349,10 +349,10 @@ fn recordings_and_panel() {
         ],
     );
     says(
-        "127.0.0.1:8080",
-        "0.0.0.0:8080",
+        "listen = \"127.0.0.1:8080\"",
+        "listen = \"0.0.0.0:8080\"\ntls = false",
         &[
-            "44:10: panel.listen: 0.0.0.0 is not loopback, and this version of Regia has no TLS and no password on its panel yet; write \"127.0.0.1:8080\" and reach it through ssh -L 8080:127.0.0.1:8080",
+            "45:7: panel.tls: passwords would cross the network in the clear at 0.0.0.0; take tls = false away (without tls_cert_file the panel makes a certificate of its own), or listen on 127.0.0.1",
         ],
     );
     says(
@@ -364,9 +364,9 @@ fn recordings_and_panel() {
     );
     says(
         "listen = \"127.0.0.1:8080\"",
-        "users = [\"ada\"]",
+        "tls_cert_file = \"/etc/regia/stream.key\"",
         &[
-            "44:1: panel.users: this version of Regia has no panel users yet; reach the panel through ssh -L 8080:127.0.0.1:8080",
+            "44:17: panel.tls_cert_file: tls_cert_file is there without tls_key_file; add tls_key_file: both are PEM",
         ],
     );
 }

@@ -65,7 +65,7 @@ proptest! {
     #[test]
     fn any_toml_like_text_is_safe(
         lines in prop::collection::vec(
-            "(\\[{0,2}(source|scene|uplink|destination|programme|programme\\.video|window|layers|x)\\]{0,2}|(id|kind|fps|key|server|layers|hold_s|width|catch_up|dns) ?= ?(\"[^\"]{0,9}\"|-?[0-9]{1,20}|nan|inf|1e999|\\[.{0,9}\\]|\\{.{0,9}\\}|true|1979-05-27))",
+            "(\\[{0,2}(source|scene|title|uplink|destination|programme|programme\\.video|window|layers|x)\\]{0,2}|(id|kind|fps|key|server|layers|hold_s|width|catch_up|dns|lines|to|image|size|colour) ?= ?(\"[^\"]{0,9}\"|-?[0-9]{1,20}|nan|inf|1e999|\\[.{0,9}\\]|\\{.{0,9}\\}|true|1979-05-27))",
             0..12,
         )
     ) {

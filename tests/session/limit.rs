@@ -78,11 +78,7 @@ fn a_rollover_loses_nothing() {
     ));
     let mut ingest = Ingest::listen(rig.path(), addr, &["--limit", "20"]);
     rig.start(&["--live"]);
-    rig.wait("both sessions of the destination", |status| {
-        status["destinations"]
-            .as_array()
-            .is_some_and(|all| all.len() == 2)
-    });
+    // For how long both run, a busy machine decides; the log knows that they did.
     rig.wait("the second alone", |status| {
         let all = status["destinations"].as_array();
         all.is_some_and(|all| all.len() == 1 && all[0]["session"] == 2)

@@ -1,6 +1,6 @@
 //! Adobe authentication over real connections: the server names the method, then gives a challenge, then takes the answer.
 
-use crate::rig::{PATIENCE, Plan, alone, destination};
+use crate::rig::{PATIENCE, Plan, beside_others, destination};
 use crate::server::{Listen, Peer, Server, recorded, status};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -78,7 +78,7 @@ fn serve(dir: PathBuf) -> Server {
 
 #[test]
 fn adobe_authentication_takes_three_connections_and_a_wrong_password_is_told() {
-    let _alone = alone();
+    let _turn = beside_others();
     let plan = Plan::new();
     let dir = plan.dir.path().join("arrived");
     std::fs::create_dir(&dir).unwrap();

@@ -1,6 +1,6 @@
 //! Fault 14: two streams to two ingests, identical, and one of their ways dies and returns.
 
-use crate::rig::{PATIENCE, Plan, alone, url};
+use crate::rig::{PATIENCE, Plan, beside_others, url};
 use crate::wire;
 use regia_testkit::flv::Kind;
 use regia_testkit::lab::{Lab, Side};
@@ -38,7 +38,7 @@ fn timestamps(proxy: &Proxy, made: &[&Packet], track: Track) -> BTreeMap<usize, 
 
 #[test]
 fn fault_14_both_at_once_and_one_way_dies_and_returns() {
-    let _alone = alone();
+    let _turn = beside_others();
     let Some(lab) = Lab::or_skip("fault_14_both_at_once_and_one_way_dies_and_returns") else {
         return;
     };

@@ -1,7 +1,7 @@
 //! Fault 17: the wall clock jumps while on air. Only Regia's view of it: libfaketime answers for CLOCK_REALTIME, and the machine's
 //! own clock stays alone.
 
-use crate::rig::{Plan, alone};
+use crate::rig::{Plan, beside_others};
 use regia_testkit::flv::Kind;
 use regia_testkit::media::Track;
 use regia_testkit::skip;
@@ -21,7 +21,7 @@ fn wall_s(line: &str) -> Option<i64> {
 
 #[test]
 fn fault_17_the_wall_clock_steps_by_an_hour_and_back() {
-    let _alone = alone();
+    let _turn = beside_others();
     if !Path::new(LIBRARY).exists() {
         let why = format!("no {LIBRARY} (Debian package libfaketime)");
         skip::unavailable("fault_17", &why);

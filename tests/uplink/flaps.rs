@@ -1,10 +1,11 @@
 //! Fault 15: a way that comes and goes. A platform sees few publishes, and sound and picture stay together.
 
-use crate::rig::{OnAir, PATIENCE, Plan, alone, url};
+use crate::rig::{OnAir, PATIENCE, Plan, beside_others, url};
 use regia_testkit::lab::{Lab, Side};
 use regia_testkit::media::{Packet, Recording};
 use regia_testkit::nginx::Nginx;
 use regia_testkit::proxy::Proxy;
+use regia_testkit::skip;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
@@ -18,7 +19,7 @@ struct Flaps {
 impl Flaps {
     /// 50 of 3 s and 3 s in a slow run.
     fn or_in_a_quick_run(quick: Flaps) -> Flaps {
-        if std::env::var("REGIA_SLOW").is_ok_and(|value| value == "1") {
+        if skip::is_slow() {
             Flaps {
                 count: 50,
                 half: Duration::from_secs(3),
@@ -112,7 +113,7 @@ fn judge(name: &str, mut on_air: OnAir, nginx: &mut Nginx, flaps: Flaps) -> usiz
 
 #[test]
 fn fault_15_the_way_goes_dark_and_comes_back() {
-    let _alone = alone();
+    let _turn = beside_others();
     let Some(lab) = Lab::or_skip("fault_15_the_way_goes_dark_and_comes_back") else {
         return;
     };
@@ -141,7 +142,7 @@ fn fault_15_the_way_goes_dark_and_comes_back() {
 
 #[test]
 fn fault_15_every_connection_is_reset() {
-    let _alone = alone();
+    let _turn = beside_others();
     // Short ones use the budget up in a quick run too.
     let flaps = Flaps::or_in_a_quick_run(Flaps {
         count: 12,

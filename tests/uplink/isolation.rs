@@ -1,6 +1,6 @@
 //! Faults 8 to 10: an ingest that answers wrongly or not at all, and one dead destination among others that live.
 
-use crate::rig::{OnAir, PATIENCE, Plan, alone, destination, seconds, url};
+use crate::rig::{OnAir, PATIENCE, Plan, alone, beside_others, destination, seconds, url};
 use regia_testkit::flv::{self, Kind, Seen, Watch};
 use regia_testkit::lab::{Lab, Side};
 use regia_testkit::media::Recording;
@@ -59,7 +59,7 @@ const BROKE_OFF: &str = "ends: the connection ended without";
 #[test]
 fn fault_8_ghost_on_the_only_ingest() {
     let test = "fault_8_ghost_on_the_only_ingest";
-    let _alone = alone();
+    let _turn = beside_others();
     let ghost = skip::length(test, Duration::from_secs(20), Duration::from_secs(7));
     let plan = Plan::new();
     let listen = ports::loopback();
@@ -94,7 +94,7 @@ fn fault_8_ghost_on_the_only_ingest() {
 
 #[test]
 fn fault_8_ghost_with_a_backup_ingest() {
-    let _alone = alone();
+    let _turn = beside_others();
     let ghost = Duration::from_secs(20);
     let plan = Plan::new();
     let listen = ports::loopback();
@@ -132,7 +132,7 @@ fn fault_8_ghost_with_a_backup_ingest() {
 
 #[test]
 fn fault_9_an_ingest_that_stops_reading() {
-    let _alone = alone();
+    let _turn = beside_others();
     let plan = Plan::new();
     let primary = ports::loopback();
     let mut first = plan.nginx("ingest").rtmp(primary).start();
@@ -178,7 +178,7 @@ fn fault_9_an_ingest_that_stops_reading() {
 
 #[test]
 fn fault_9_an_ingest_that_never_reads() {
-    let _alone = alone();
+    let _turn = beside_others();
     let plan = Plan::new();
     let mut backup = plan.nginx("backup").start();
     let proxy = Proxy::start(ports::loopback());
@@ -283,7 +283,8 @@ fn fault_10_one_of_six_destinations_blackholed() {
         nginx.stop()
     });
     assert!(grown < hold_bytes + (6 << 20), "{grown} bytes");
-    assert!(worst < Duration::from_millis(500), "{worst:?}");
+    // Who waited for the dark one would wait for seconds. What a busy machine adds is no matter of the others.
+    assert!(worst < Duration::from_secs(4), "{worst:?}");
 }
 
 /// Each destination publishes under its own name, which begins its files' names.

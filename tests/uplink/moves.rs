@@ -1,6 +1,6 @@
 //! Enhanced RTMP's ReconnectRequest: the new connection publishes from a keyframe before the old one is left, and nothing is lost.
 
-use crate::rig::{PATIENCE, Plan, alone};
+use crate::rig::{PATIENCE, Plan, beside_others};
 use crate::server::{self, Listen, Peer, Server};
 use regia::rtmp::ReceiverEvent;
 use std::path::PathBuf;
@@ -52,7 +52,7 @@ fn serve(name: &'static str, dir: PathBuf, lives: Lives, to: Vec<Option<String>>
 
 #[test]
 fn a_reconnect_request_is_obeyed_before_the_old_connection_is_left() {
-    let _alone = alone();
+    let _turn = beside_others();
     let plan = Plan::new();
     let dir = plan.dir.path().join("arrived");
     std::fs::create_dir(&dir).unwrap();

@@ -1,6 +1,6 @@
 //! `mptcp = true`: used where the server has it, and without anybody's help not used where the server or this machine has not.
 
-use crate::rig::{Plan, alone, url};
+use crate::rig::{Plan, beside_others, url};
 use crate::server::{Listen, Peer, Server, recorded};
 use regia_testkit::lab::Lab;
 use std::net::SocketAddr;
@@ -14,7 +14,7 @@ fn counter(lab: &Lab, name: &str) -> u64 {
 
 #[test]
 fn mptcp_falls_back_by_itself() {
-    let _alone = alone();
+    let _turn = beside_others();
     let Some(lab) = Lab::or_skip("mptcp_falls_back_by_itself") else {
         return;
     };
@@ -39,7 +39,7 @@ fn mptcp_falls_back_by_itself() {
 
 #[test]
 fn mptcp_is_used_where_the_server_has_it() {
-    let _alone = alone();
+    let _turn = beside_others();
     let Some(lab) = Lab::or_skip("mptcp_is_used_where_the_server_has_it") else {
         return;
     };

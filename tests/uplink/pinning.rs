@@ -1,6 +1,6 @@
 //! Fault 13: nothing of the programme, and no name, leaves by an uplink that is not its way.
 
-use crate::rig::{Plan, alone};
+use crate::rig::{Plan, beside_others};
 use regia_testkit::lab::{Counters, Lab, Side};
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::{Arc, Mutex};
@@ -60,7 +60,7 @@ fn since(after: Counters, before: Counters) -> Counters {
 
 #[test]
 fn fault_13_one_uplink_preferred_the_other_only_stands_by() {
-    let _alone = alone();
+    let _turn = beside_others();
     let Some(lab) = Lab::or_skip("fault_13_one_uplink_preferred_the_other_only_stands_by") else {
         return;
     };

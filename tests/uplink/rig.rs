@@ -2,17 +2,17 @@
 //! Regia's own copy recording compared packet by packet with everything that the ingests recorded.
 
 use regia_testkit::lab::{Lab, Side};
-use regia_testkit::media::Recording;
+use regia_testkit::media::{Recording, Track};
 use regia_testkit::nginx::{Nginx, Setup as NginxSetup};
 use regia_testkit::regia::{Regia, Setup as RegiaSetup};
 use regia_testkit::truth::{self, TrackTruth, Truth};
 use regia_testkit::usage::{self, Usage};
-use regia_testkit::{flv, wait};
+use regia_testkit::{flv, skip, wait};
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -20,13 +20,26 @@ use tempfile::TempDir;
 pub const PATIENCE: Duration = Duration::from_secs(30);
 const CLIP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/media/bigbuckbunny.mp4");
 
-/// One encode at a time: two would disturb each other on two cores.
-static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+static MACHINE: RwLock<()> = RwLock::new(());
 
-pub fn alone() -> MutexGuard<'static, ()> {
-    ONE_AT_A_TIME
-        .lock()
-        .unwrap_or_else(|poisoned| poisoned.into_inner())
+/// The machine for this test, and for nothing else of this program.
+pub fn alone() -> Turn {
+    Turn::Alone(MACHINE.write().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// A test that mostly waits takes less than half a core, so as many as there are cores run side by side. In a slow run each has
+/// the machine for itself, because there its figures are looked at.
+pub fn beside_others() -> Turn {
+    if skip::is_slow() {
+        return alone();
+    }
+    Turn::BesideOthers(MACHINE.read().unwrap_or_else(PoisonError::into_inner))
+}
+
+#[expect(dead_code, reason = "the guards are there to be dropped")]
+pub enum Turn {
+    Alone(RwLockWriteGuard<'static, ()>),
+    BesideOthers(RwLockReadGuard<'static, ()>),
 }
 
 /// What to put on air, and how.
@@ -218,6 +231,17 @@ pub fn destination<'a>(status: &'a Value, id: &str) -> Option<&'a Value> {
         .as_array()?
         .iter()
         .find(|destination| destination["id"] == id)
+}
+
+/// The time on the programme's timeline that the units of one gap took. Their number says less: a machine that is too busy leaves
+/// out frames before they are encoded.
+pub fn gap_s(copy: &Recording, track: Track, lost: &[usize]) -> f64 {
+    let (Some(first), Some(last)) = (lost.first(), lost.last()) else {
+        return 0.0;
+    };
+    let units: Vec<_> = copy.track(track).collect();
+    let after = units.get(last + 1).unwrap_or(&units[*last]);
+    (after.dts_us - units[*first].dts_us) as f64 / 1e6
 }
 
 pub fn url(ingest: &std::net::Ipv4Addr) -> String {

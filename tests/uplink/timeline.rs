@@ -1,6 +1,6 @@
 //! Fault 11: timestamps past 24 and 32 bits, with a reconnect across each boundary and another beyond it.
 
-use crate::rig::{PATIENCE, Plan, alone, seconds};
+use crate::rig::{PATIENCE, Plan, beside_others, seconds};
 use crate::wire;
 use regia_testkit::flv::Kind;
 use regia_testkit::media::Track;
@@ -12,7 +12,7 @@ const LEAD: Duration = Duration::from_secs(5);
 /// Two connections are lost: one a little before the boundary, so that the next resumes before it and goes across; one beyond,
 /// so that the third starts there with its very first message.
 fn fault_11(boundary: Duration) {
-    let _alone = alone();
+    let _turn = beside_others();
     let plan = Plan::new();
     let mut nginx = plan.nginx("ingest").start();
     let proxy = Proxy::start(nginx.addr());

@@ -1,7 +1,7 @@
 //! Fault 12: the operator's stop ends a broadcast in RTMP's words; what a failover leaves behind hears none of them, because some
 //! platforms end the event on them.
 
-use crate::rig::{OnAir, PATIENCE, Plan, alone, url};
+use crate::rig::{OnAir, PATIENCE, Plan, beside_others, url};
 use crate::wire::{self, Said};
 use regia_testkit::lab::{Lab, Side};
 use regia_testkit::nginx::Nginx;
@@ -67,7 +67,7 @@ fn assert_only_the_stop_says_goodbye(
 
 #[test]
 fn fault_12_after_a_killed_ingest() {
-    let _alone = alone();
+    let _turn = beside_others();
     let plan = Plan::new();
     let mut nginx = plan.nginx("ingest").start();
     let proxy = Proxy::start(nginx.addr());
@@ -89,7 +89,7 @@ fn fault_12_after_a_killed_ingest() {
 
 /// Proxies stand before the ingests, behind both gateways: what they see is what got through.
 fn over_a_lost_way(carrier: bool) {
-    let _alone = alone();
+    let _turn = beside_others();
     let Some(lab) = Lab::or_skip("fault_12 over a lost way") else {
         return;
     };

@@ -118,12 +118,8 @@ fn show(capture: &Capture, mut apart: Apart, transparent: bool) -> End {
             && capture.feed.picture
         {
             let frame = frame.clone();
-            let sent = if transparent {
-                capture.feed.transparent_video(at, frame)
-            } else {
-                capture.feed.video(at, frame)
-            };
-            if sent.is_err() {
+            // Of one that is transparent in parts the frame has a plane of alpha as well (A420): the mix sees it by its size.
+            if capture.feed.video(at, frame).is_err() {
                 return End::Stopped;
             }
         }

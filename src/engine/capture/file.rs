@@ -4,16 +4,18 @@
 //! rewound while what was decoded ahead plays on, and the next loop begins where the picture of the last one ended,
 //! for picture and sound alike: so neither a gap nor a drift can build up.
 
-use super::graph::{Graph, Patience, Placement};
-use super::{Capture, Closed, End, decode, readable};
+use super::graph::{Graph, Happened, Patience, Placement};
+use super::{Capture, Closed, Cue, End, decode, readable};
 use crate::engine::clock::Clock;
+use crate::engine::mix::Input;
 use crate::engine::stop::Stop;
 use crate::media::{FrameRate, MediaTime, Track};
 use gstreamer as gst;
 use gstreamer::glib;
 use gstreamer::prelude::*;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// How far ahead of its time a file is decoded: covers a rewind, and costs memory for so many raw frames.
@@ -26,16 +28,25 @@ const FORGIVEN: Duration = Duration::from_millis(500);
 const PATIENCE: Patience = Patience::new(Duration::from_secs(10), Duration::from_secs(10));
 
 pub fn run(capture: &Capture, path: &Path, repeat: bool) -> End {
-    match play(capture, path, repeat) {
+    let end = match &capture.cue {
+        Some(cue) => play_clips(capture, path, cue),
+        None => play(capture, path, repeat),
+    };
+    match end {
+        Ok(End::Failed(text)) => End::Failed(format!("{}: {text}", path.display())),
         Ok(end) | Err(end) => end,
     }
 }
 
-fn play(capture: &Capture, path: &Path, repeat: bool) -> Result<End, End> {
+fn uri(path: &Path) -> Result<glib::GString, End> {
     readable(path).map_err(End::Failed)?;
     let absolute = std::path::absolute(path).map_err(|e| End::Failed(e.to_string()))?;
-    let uri = glib::filename_to_uri(&absolute, None)
-        .map_err(|e| End::Failed(format!("{} has no URI: {e}", path.display())))?;
+    glib::filename_to_uri(&absolute, None)
+        .map_err(|e| End::Failed(format!("{} has no URI: {e}", path.display())))
+}
+
+fn play(capture: &Capture, path: &Path, repeat: bool) -> Result<End, End> {
+    let uri = uri(path)?;
     let playback = Arc::new(Playback {
         clock: capture.clock.clone(),
         stop: Stop::default(),
@@ -46,10 +57,113 @@ fn play(capture: &Capture, path: &Path, repeat: bool) -> Result<End, End> {
     let end = watch(&graph, capture, &playback, path, repeat);
     // What is held back must let go before the pipeline can be taken down.
     playback.stop.set();
-    Ok(match end {
-        End::Failed(text) => End::Failed(format!("{}: {text}", path.display())),
-        end => end,
-    })
+    Ok(end)
+}
+
+/// Plays it once from each start on, and makes it ready anew afterwards, for as long as the engine runs.
+fn play_clips(capture: &Capture, path: &Path, cue: &Cue) -> Result<End, End> {
+    let uri = uri(path)?;
+    loop {
+        let round = cue.round();
+        let showing = Arc::new(Showing {
+            clock: capture.clock.clone(),
+            stop: Stop::default(),
+            cue: cue.clone(),
+            round,
+            lap: Mutex::new(Lap::new(capture.format.fps, None)),
+            behind_us: AtomicI64::new(0),
+        });
+        let graph = Graph::of_clip(capture, showing.clone(), cue, round);
+        decode::add(&graph, &uri, |_| {})?;
+        let end = watch_clip(&graph, capture, &showing);
+        showing.stop.set();
+        if let Some(end) = end {
+            return Ok(end);
+        }
+    }
+}
+
+/// None: it is to be made ready anew.
+fn watch_clip(graph: &Graph, capture: &Capture, showing: &Showing) -> Option<End> {
+    if let Err(end) = graph.play() {
+        return Some(end);
+    }
+    let told = |length| {
+        let source = capture.feed.source;
+        // A mix that is gone is the engine's end.
+        let _ = capture.feed.pictures.send(Input::Length { source, length });
+    };
+    let mut limit = Some(PATIENCE.at_start);
+    loop {
+        match graph.next(limit) {
+            Some(Happened::Flowing) => {
+                // It may wait for its take for hours.
+                limit = None;
+                capture.report_live();
+                let length: Option<gst::ClockTime> = graph.pipeline.query_duration();
+                told(length.map(Duration::from));
+            }
+            // Decoded to its end, it still has to be shown.
+            Some(Happened::Ended) => told(Some(showing.lap().length())),
+            Some(Happened::Failed(text)) => return Some(End::Failed(text)),
+            Some(Happened::Recalled) => return None,
+            None => {
+                let limit = PATIENCE.at_start;
+                return Some(End::Failed(format!("it gave nothing for {limit:?}")));
+            }
+        }
+    }
+}
+
+/// A clip that stands on its first frames until it is started.
+struct Showing {
+    clock: Clock,
+    stop: Stop,
+    cue: Cue,
+    round: u32,
+    /// Only for where it ends.
+    lap: Mutex<Lap>,
+    /// What it has been put off by since its start: a machine that can't keep up plays on from the present.
+    behind_us: AtomicI64,
+}
+
+impl Showing {
+    fn lap(&self) -> MutexGuard<'_, Lap> {
+        self.lap.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Placement for Showing {
+    /// A picture's time counts from the clip's start: the mix knows that first, and so no frame is late.
+    fn place(
+        &self,
+        track: Track,
+        running: MediaTime,
+        duration: Duration,
+    ) -> Result<MediaTime, Closed> {
+        self.lap().note(track, running, duration);
+        let is_first = running.since(MediaTime::ZERO) < AHEAD;
+        if track == Track::Video && is_first && self.cue.round() == self.round {
+            return Ok(running);
+        }
+        let start = self.cue.wait(self.round).ok_or(Closed)?;
+        let due = |behind: i64| MediaTime(start.0 + running.0 + behind);
+        let behind = self.behind_us.load(Ordering::Relaxed);
+        let late = self.clock.now().since(due(behind));
+        if late > FORGIVEN && track == Track::Video {
+            let late = i64::try_from(late.as_micros()).unwrap_or(0);
+            self.behind_us.fetch_add(late, Ordering::Relaxed);
+        }
+        let behind = self.behind_us.load(Ordering::Relaxed);
+        let at = due(behind);
+        if self.stop.wait((at - AHEAD).since(self.clock.now())) || self.cue.round() != self.round {
+            return Err(Closed);
+        }
+        Ok(match track {
+            Track::Video => MediaTime(running.0 + behind),
+            Track::Audio => at,
+        })
+    }
 }
 
 fn watch(graph: &Graph, capture: &Capture, playback: &Playback, path: &Path, repeat: bool) -> End {
@@ -106,11 +220,7 @@ impl Lap {
         running: MediaTime,
         duration: Duration,
     ) -> MediaTime {
-        let end = running.since(MediaTime::ZERO) + duration;
-        match track {
-            Track::Video => self.video_end = self.video_end.max(end),
-            Track::Audio => self.audio_end = self.audio_end.max(end),
-        }
+        self.note(track, running, duration);
         let due = |start: &MediaTime| MediaTime(start.0 + running.0);
         match self.start.as_ref().map(due) {
             Some(at) if now.since(at) <= FORGIVEN => at,
@@ -124,13 +234,26 @@ impl Lap {
         }
     }
 
-    /// Ends the lap where its picture ends (its sound, if there is no picture); gives its length.
-    fn turn(&mut self) -> Duration {
-        let length = if self.video_end.is_zero() {
+    fn note(&mut self, track: Track, running: MediaTime, duration: Duration) {
+        let end = running.since(MediaTime::ZERO) + duration;
+        match track {
+            Track::Video => self.video_end = self.video_end.max(end),
+            Track::Audio => self.audio_end = self.audio_end.max(end),
+        }
+    }
+
+    /// Of its picture; of its sound, if there is no picture.
+    fn length(&self) -> Duration {
+        if self.video_end.is_zero() {
             self.audio_end
         } else {
             self.video_end
-        };
+        }
+    }
+
+    /// Ends the lap where its picture ends (its sound, if there is no picture); gives its length.
+    fn turn(&mut self) -> Duration {
+        let length = self.length();
         *self = Lap::new(self.fps, self.start.map(|start| start + length));
         length
     }

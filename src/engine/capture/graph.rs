@@ -69,6 +69,8 @@ pub enum Happened {
     /// All of it was delivered.
     Ended,
     Failed(String),
+    /// Of a clip: it is to be made ready anew.
+    Recalled,
 }
 
 /// How long a source may give nothing.
@@ -152,6 +154,27 @@ impl Graph {
         }
     }
 
+    /// For a clip in its `round`, which is told of when that is over.
+    pub fn of_clip(
+        capture: &Capture,
+        placement: Arc<dyn Placement>,
+        cue: &super::Cue,
+        round: u32,
+    ) -> Self {
+        let mut graph = Graph::new(capture, capture.clock.now(), placement);
+        graph.tails.feed.round = Some(round);
+        cue.watch(round, graph.tails.happened.clone());
+        graph
+    }
+
+    /// What happens next; None: nothing within `limit`.
+    pub fn next(&self, limit: Option<Duration>) -> Option<Happened> {
+        match limit {
+            Some(limit) => self.happenings.recv_timeout(limit).ok(),
+            None => self.happenings.recv().ok(),
+        }
+    }
+
     pub fn tails(&self) -> &Tails {
         &self.tails
     }
@@ -213,7 +236,7 @@ impl Graph {
                         return end;
                     }
                 }
-                Err(RecvTimeoutError::Timeout) => {}
+                Ok(Happened::Recalled) | Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return End::Stopped,
             }
         }

@@ -5,6 +5,7 @@
 mod address;
 mod anchor;
 mod apart;
+mod cue;
 mod decklink;
 mod decode;
 mod dimensions;
@@ -12,7 +13,7 @@ mod file;
 mod glyphs;
 mod graph;
 mod image;
-mod picture;
+pub mod picture;
 mod pushed;
 mod rtsp;
 mod sound;
@@ -21,12 +22,14 @@ mod test;
 mod tone;
 mod v4l2;
 
+pub use cue::Cue;
+
 use super::clock::Clock;
 use super::desk::Sound;
 use super::error::EngineError;
 use super::format::Format;
 use super::health::Gauge;
-use super::mix::Picture;
+use super::mix::{Input, Picture};
 use super::out::Out;
 use super::stop::Stop;
 use crate::bridge::protocol::{EngineEvent, SourceState};
@@ -51,11 +54,13 @@ const CALL_AGAIN: Duration = Duration::from_millis(200);
 pub struct Feed {
     /// Index into `EngineSpec::sources`.
     pub source: usize,
-    pub pictures: SyncSender<Picture>,
+    pub pictures: SyncSender<Input>,
     pub sounds: SyncSender<Sound>,
     pub picture: bool,
     pub sound: bool,
     pub gauge: Gauge,
+    /// Of a clip: which time it is that it plays. Its pictures come with their times since its start.
+    pub round: Option<u32>,
 }
 
 /// The mix takes no more: the engine is ending.
@@ -65,18 +70,15 @@ pub struct Closed;
 impl Feed {
     fn video(&self, at: MediaTime, frame: gst::Buffer) -> Result<(), Closed> {
         self.gauge.picture(at, &frame);
-        self.send(at, frame, false)
-    }
-
-    /// A frame that has a plane of alpha behind the others (A420).
-    fn transparent_video(&self, at: MediaTime, frame: gst::Buffer) -> Result<(), Closed> {
-        self.gauge.picture(at, &frame);
-        self.send(at, frame, true)
-    }
-
-    fn send(&self, at: MediaTime, frame: gst::Buffer, alpha: bool) -> Result<(), Closed> {
-        let picture = Picture { at, frame, alpha };
-        self.pictures.send(picture).map_err(|_| Closed)
+        let picture = Picture {
+            source: self.source,
+            at,
+            frame,
+            round: self.round,
+        };
+        self.pictures
+            .send(Input::Picture(picture))
+            .map_err(|_| Closed)
     }
 
     fn audio(&self, at: MediaTime, samples: Vec<f32>) -> Result<(), Closed> {
@@ -103,6 +105,8 @@ pub struct Capture {
     pub telling: Telling,
     /// What is pushed to it.
     pub pushed: Outlet,
+    /// Of a file that is played from a take on.
+    pub cue: Option<Cue>,
 }
 
 /// What was told of a source last.
@@ -195,6 +199,7 @@ impl Capture {
                 ..Telling::default()
             },
             pushed: Outlet::default(),
+            cue: None,
         })
     }
 

@@ -19,10 +19,12 @@ use super::encode::AudioInput;
 use super::health::ProgrammeGauge;
 use super::out::Out;
 use crate::bridge::protocol::EngineEvent;
+use crate::bridge::report::Levels;
 use crate::config::{Audio, SourceAudio};
 use crate::media::MediaTime;
 use console::{Channel, Console};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// What the desk is told.
@@ -37,28 +39,33 @@ pub enum Sound {
         at: MediaTime,
         samples: Vec<f32>,
     },
-    #[expect(
-        dead_code,
-        reason = "what sends it, the vision mixer and its commands, is the next change"
-    )]
     /// From `at` on the picture shows these sources, and fully after `over`.
     Scene {
         at: MediaTime,
         visible: Vec<usize>,
         over: Duration,
     },
-    #[expect(
-        dead_code,
-        reason = "what sends it, the vision mixer and its commands, is the next change"
-    )]
     /// A source's input has new settings.
     Audio { source: usize, audio: SourceAudio },
-    #[expect(
-        dead_code,
-        reason = "what sends it, the vision mixer and its commands, is the next change"
-    )]
     /// The integrated loudness and the true peak count from now.
     ResetLoudness,
+}
+
+/// The levels as they are now, for whoever draws them.
+#[derive(Clone, Default)]
+pub struct LatestLevels(Arc<Mutex<Option<Levels>>>);
+
+impl LatestLevels {
+    pub fn get(&self) -> Option<Levels> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn set(&self, levels: &Levels) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(levels.clone());
+    }
 }
 
 pub struct Desk {
@@ -70,6 +77,7 @@ pub struct Desk {
     pub encoder: AudioInput,
     pub gauge: ProgrammeGauge,
     pub out: SyncSender<Out>,
+    pub latest: LatestLevels,
 }
 
 impl Desk {
@@ -98,6 +106,7 @@ impl Desk {
                 }
             }
             if let Some(levels) = console.poll_levels() {
+                self.latest.set(&levels);
                 // A writer that is gone means that the engine is ending.
                 let _ = self.out.send(Out::Event(EngineEvent::Levels(levels)));
             }

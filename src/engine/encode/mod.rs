@@ -159,6 +159,12 @@ impl Drop for Encoder {
 }
 
 impl VideoInput {
+    /// A frame in the place of one that could not be made in time, which is told as one left out.
+    pub fn repeat(&mut self, at: MediaTime, frame: &gst::Buffer) -> Result<(), Closed> {
+        self.dropped += 1;
+        self.push(at, frame)
+    }
+
     pub fn push(&mut self, at: MediaTime, frame: &gst::Buffer) -> Result<(), Closed> {
         if self.source.current_level_buffers() >= MOST_WAITING {
             self.dropped += 1;

@@ -4,6 +4,7 @@
 pub mod interleave;
 
 use crate::bridge::codec::{Message, ProtocolError};
+use crate::bridge::mix::Thumbnail;
 use crate::bridge::protocol::{EngineEvent, Up, VERSION};
 use crate::media::{AudioConfig, Clip, MediaUnit, StreamConfig, VideoConfig};
 use bytes::Bytes;
@@ -20,6 +21,7 @@ pub enum Out {
     AudioHeader(Bytes),
     Unit(MediaUnit),
     Slate(Clip),
+    Thumbnail(Thumbnail),
     /// The last one: everything before it is written when the writer ends.
     End,
 }
@@ -63,6 +65,7 @@ impl<W: Write> Writer<W> {
             match out {
                 Out::Event(event) => self.write(&Up::Event(event))?,
                 Out::Slate(clip) => self.write(&Up::Slate(clip))?,
+                Out::Thumbnail(thumbnail) => self.write(&Up::Thumbnail(thumbnail))?,
                 Out::VideoHeader(avcc) => {
                     self.config.video.avcc = avcc;
                     self.configure()?;
@@ -194,6 +197,7 @@ mod tests {
                 Up::Unit(_) => "audio",
                 Up::Event(_) => "event",
                 Up::Slate(_) => "slate",
+                Up::Thumbnail(_) => "thumbnail",
             });
         }
         assert_eq!(kinds, ["hello", "config", "video", "audio"]);

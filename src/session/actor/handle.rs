@@ -1,12 +1,19 @@
 //! How others act on the session: a handle with a channel to the actor, and the status it shows. Shell.
 
+use super::mix::{Look, MixReply, Thumbnails};
+use super::reload::Applies;
 use super::status::Status;
+use crate::bridge::mix::MixCommand;
+use crate::bridge::report::Levels;
 use crate::config::{Destination, Settings, StreamKey};
 use crate::session::control::{Armed, Keys, Refusal};
 use crate::session::event::{Entry, Event, Who};
 use crate::session::keys::{KeyError, Keyring, Secrets, fingerprint};
 use crate::store::{SessionRow, SlotError, SlotInfo, SlotSettings, Store, StoreError};
+use crate::window::Feed;
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
@@ -22,8 +29,25 @@ pub enum SessionError {
     Refused(#[from] Refusal),
     #[error("nothing is delayed, so nothing can be dumped: set window.delay_s")]
     NothingDelayed,
+    #[error("there is no recording {0:?}")]
+    UnknownRecording(String),
     #[error("this Idempotency-Key was used for another request: each click has its own")]
     IdempotencyReused,
+    #[error("the configuration was changed just now: look at it, and do this again")]
+    Changed,
+    #[error("there is no {kind} {id:?}; {known}")]
+    Unknown {
+        kind: &'static str,
+        id: String,
+        known: String,
+    },
+    /// In the mixer's own words.
+    #[error("{0}")]
+    Mix(String),
+    #[error("the engine is starting: try again in a moment")]
+    NoEngine,
+    #[error("the engine has not answered: it may still do what was asked; look at the status")]
+    Unanswered,
     #[error("the session has ended")]
     Gone,
 }
@@ -36,6 +60,8 @@ pub struct StartAsk {
     pub who: Who,
     /// The occurrence of a show that it is for: keys may be bound to one.
     pub occurrence: Option<String>,
+    /// The key slots to publish from instead of the destinations' own, by the destinations' ids.
+    pub slots: BTreeMap<String, String>,
     pub anyway: Option<Anyway>,
     /// The same request again, by its own key, changes nothing.
     pub idempotency: Option<String>,
@@ -54,6 +80,7 @@ impl StartAsk {
             destinations: Vec::new(),
             who,
             occurrence: None,
+            slots: BTreeMap::new(),
             anyway: None,
             idempotency: None,
         }
@@ -89,11 +116,16 @@ impl StopAsk {
     }
 }
 
+/// An engine ends and another is started.
+const TAKEN_WITHIN: Duration = Duration::from_secs(15);
+
 pub(super) type Reply = oneshot::Sender<Result<(), SessionError>>;
 
 pub(super) enum Request {
     Start {
         ask: StartAsk,
+        /// Those that the indices are of.
+        settings: Arc<Settings>,
         /// Of each destination that was asked for, by its index.
         keys: Vec<(usize, Keys)>,
         secrets: Secrets,
@@ -118,14 +150,35 @@ pub(super) enum Request {
         who: Who,
         reply: Reply,
     },
+    Record {
+        recording: String,
+        on: bool,
+        who: Who,
+        reply: Reply,
+    },
     /// A slot's key changed.
     Arm {
+        settings: Arc<Settings>,
         destination: usize,
         next: Option<Armed>,
         secrets: Secrets,
     },
+    Mix {
+        command: MixCommand,
+        who: Who,
+        reply: MixReply,
+    },
+    /// Somebody looks, or looks no more.
+    Look {
+        looker: u64,
+        look: Option<Look>,
+    },
     /// For the log.
     Note(Who, Event),
+    Reload {
+        settings: Arc<Settings>,
+        reply: oneshot::Sender<Applies>,
+    },
 }
 
 /// How panel, CLI and schedule act. Cloning makes another handle.
@@ -133,10 +186,15 @@ pub(super) enum Request {
 pub struct SessionHandle {
     pub(super) requests: mpsc::Sender<Request>,
     pub(super) status: watch::Receiver<Status>,
-    pub(super) settings: Arc<Settings>,
+    pub(super) settings: watch::Receiver<Arc<Settings>>,
+    pub(super) programme: watch::Receiver<Feed>,
+    pub(super) levels: watch::Receiver<Option<Levels>>,
     pub(super) keyring: Keyring,
     pub(super) store: Option<Store>,
     pub(super) entries: broadcast::Sender<Arc<Entry>>,
+    pub(super) thumbnails: watch::Receiver<Thumbnails>,
+    /// How many have looked so far.
+    pub(super) lookers: Arc<AtomicU64>,
 }
 
 impl SessionHandle {
@@ -144,9 +202,11 @@ impl SessionHandle {
     pub async fn start(&self, ask: StartAsk) -> Result<(), SessionError> {
         let mut keys = Vec::new();
         let mut secrets = Secrets::new();
-        for (index, destination) in self.chosen(&ask.destinations)? {
+        let settings = self.settings();
+        for (index, destination) in chosen(&settings, &ask.destinations)? {
             let occurrence = ask.occurrence.as_deref();
-            let resolved = self.keyring.resolve(destination, occurrence).await;
+            let destination = destination.with_slot(ask.slots.get(&destination.id));
+            let resolved = self.keyring.resolve(&destination, occurrence).await;
             let (its, more) =
                 resolved.map_err(|error: KeyError| SessionError::Key(error.to_string()))?;
             keys.push((index, its));
@@ -154,6 +214,7 @@ impl SessionHandle {
         }
         self.ask(|reply| Request::Start {
             ask,
+            settings,
             keys,
             secrets,
             reply,
@@ -190,6 +251,63 @@ impl SessionHandle {
     /// Sets a mark in the log.
     pub async fn mark(&self, text: String, who: Who) -> Result<(), SessionError> {
         self.ask(|reply| Request::Mark { text, who, reply }).await
+    }
+
+    /// Begins or ends a recording apart from the broadcast's own. One that is made already goes on.
+    pub async fn record(&self, recording: String, on: bool, who: Who) -> Result<(), SessionError> {
+        self.ask(|reply| Request::Record {
+            recording,
+            on,
+            who,
+            reply,
+        })
+        .await
+    }
+
+    /// Takes other settings: at once if nothing is on air, or else when the broadcast has ended.
+    pub async fn reload(&self, settings: Settings) -> Result<Applies, SessionError> {
+        let (reply, answer) = oneshot::channel();
+        let settings = Arc::new(settings);
+        let request = Request::Reload {
+            settings: Arc::clone(&settings),
+            reply,
+        };
+        let sent = self.requests.send(request).await;
+        sent.map_err(|_| SessionError::Gone)?;
+        let applies = answer.await.map_err(|_| SessionError::Gone)?;
+        if applies == Applies::Now {
+            // Whoever asked goes on with them. If they can't be taken, a notice says so.
+            let mut shown = self.settings.clone();
+            let taken = shown.wait_for(|shown| Arc::ptr_eq(shown, &settings));
+            let _ = tokio::time::timeout(TAKEN_WITHIN, taken).await;
+        }
+        Ok(applies)
+    }
+
+    /// Those that hold now.
+    pub fn settings(&self) -> Arc<Settings> {
+        Arc::clone(&self.settings.borrow())
+    }
+
+    /// Those that hold, whenever they change.
+    pub fn settings_watch(&self) -> watch::Receiver<Arc<Settings>> {
+        self.settings.clone()
+    }
+
+    /// The programme as it is made. Another feed follows when other settings are taken.
+    pub fn programme(&self) -> watch::Receiver<Feed> {
+        self.programme.clone()
+    }
+
+    /// As often as the engine tells them.
+    pub fn levels(&self) -> watch::Receiver<Option<Levels>> {
+        self.levels.clone()
+    }
+
+    /// Writes something down in the log.
+    pub async fn note(&self, who: Who, event: Event) {
+        // An actor that is gone keeps no log.
+        let _ = self.requests.send(Request::Note(who, event)).await;
     }
 
     pub fn status(&self) -> Status {
@@ -241,12 +359,14 @@ impl SessionHandle {
         // An actor that is gone keeps no log.
         let _ = self.requests.send(Request::Note(who, event)).await;
         let of_slot = StreamKey::Slot(slot.to_owned());
-        for (index, destination) in self.settings.destinations.iter().enumerate() {
+        let settings = self.settings();
+        for (index, destination) in settings.destinations.iter().enumerate() {
             if destination.rollover_key.as_ref() != Some(&of_slot) {
                 continue;
             }
             if let Some((next, secret)) = self.keyring.next(destination).await {
                 let arm = Request::Arm {
+                    settings: Arc::clone(&settings),
                     destination: index,
                     secrets: Secrets::from([(next.mark, secret)]),
                     next: Some(next),
@@ -275,7 +395,8 @@ impl SessionHandle {
 
     /// Ids, in the configuration's order.
     pub fn destinations(&self) -> Vec<String> {
-        let all = self.settings.destinations.iter();
+        let settings = self.settings();
+        let all = settings.destinations.iter();
         all.map(|destination| destination.id.clone()).collect()
     }
 
@@ -298,14 +419,6 @@ impl SessionHandle {
         let _ = self.status.wait_for(|status| status.state.is_idle()).await;
     }
 
-    fn chosen(&self, ids: &[String]) -> Result<Vec<(usize, &Destination)>, SessionError> {
-        let all = &self.settings.destinations;
-        if ids.is_empty() && all.is_empty() {
-            return Err(SessionError::NoDestination);
-        }
-        indices(all, ids).map(|chosen| chosen.into_iter().map(|n| (n, &all[n])).collect())
-    }
-
     async fn ask(&self, request: impl FnOnce(Reply) -> Request) -> Result<(), SessionError> {
         let (reply, answer) = oneshot::channel();
         self.requests
@@ -314,6 +427,17 @@ impl SessionHandle {
             .map_err(|_| SessionError::Gone)?;
         answer.await.map_err(|_| SessionError::Gone)?
     }
+}
+
+fn chosen<'a>(
+    settings: &'a Settings,
+    ids: &[String],
+) -> Result<Vec<(usize, &'a Destination)>, SessionError> {
+    let all = &settings.destinations;
+    if ids.is_empty() && all.is_empty() {
+        return Err(SessionError::NoDestination);
+    }
+    indices(all, ids).map(|chosen| chosen.into_iter().map(|n| (n, &all[n])).collect())
 }
 
 /// Of the destinations with these ids; without any, of all.

@@ -23,6 +23,7 @@ impl Actor {
                 self.alarms.clear();
                 self.health_at = None;
                 self.levels = None;
+                self.mix_is_gone();
                 if std::mem::take(&mut self.engine_gives) {
                     self.engine_lost = Some(now);
                     self.log(Who::Regia, Event::EngineDied { run, reason: text });
@@ -41,6 +42,7 @@ impl Actor {
                     }
                 }
                 Up::Slate(clip) => self.air.set_clip(clip),
+                Up::Thumbnail(thumbnail) => self.desk.take(thumbnail),
                 Up::Event(event) => {
                     if matches!(event, EngineEvent::Health { .. }) {
                         self.health_at = Some(now);
@@ -143,6 +145,11 @@ impl Actor {
                     self.alarms.remove(&alarm);
                 }
             }
+            EngineEvent::Mix(state) => {
+                self.desk.state = Some(*state);
+                self.desk.changed = true;
+            }
+            EngineEvent::MixDone { request, result } => self.mixed(request, result),
             EngineEvent::Overload { dropped } => self.overload.dropped(dropped),
             EngineEvent::Fatal { text } => error!(%text, "the engine can't go on"),
         }

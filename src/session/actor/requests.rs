@@ -64,12 +64,14 @@ impl Actor {
         let answered: Option<(Reply, Result<(), SessionError>)> = match request {
             Request::Start {
                 ask,
+                settings,
                 keys,
                 secrets,
                 reply,
             } => {
                 self.secrets.extend(secrets);
-                Some((reply, self.start(now, ask, keys)))
+                let fits = self.check_settings(&settings);
+                Some((reply, fits.and_then(|()| self.start(now, ask, keys))))
             }
             Request::Stop { ask, reply } => Some((reply, self.stop(now, ask))),
             Request::Extend {
@@ -83,13 +85,39 @@ impl Actor {
                 self.log(who, Event::Marker { text });
                 Some((reply, Ok(())))
             }
+            Request::Record {
+                recording,
+                on,
+                who,
+                reply,
+            } => Some((reply, self.record(&recording, on, who))),
             Request::Arm {
+                settings,
                 destination,
                 next,
                 secrets,
             } => {
-                self.secrets.extend(secrets);
-                self.control.arm(destination, next);
+                if self.check_settings(&settings).is_ok() {
+                    self.secrets.extend(secrets);
+                    self.control.arm(destination, next);
+                }
+                None
+            }
+            Request::Reload { settings, reply } => {
+                // Whoever asked may have gone.
+                let _ = reply.send(self.ask_reload(settings));
+                None
+            }
+            Request::Mix {
+                command,
+                who,
+                reply,
+            } => {
+                self.mix(command, who, Some(reply));
+                None
+            }
+            Request::Look { looker, look } => {
+                self.look(looker, look);
                 None
             }
             Request::Note(who, event) => {

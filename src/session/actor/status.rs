@@ -2,6 +2,7 @@
 
 use super::Actor;
 use super::broadcast::{Running, Stop};
+use crate::bridge::mix::MixState;
 use crate::bridge::protocol::SourceState;
 use crate::bridge::report::{Alarm, Levels, SourceHealth};
 use crate::session::event::SessionId;
@@ -11,7 +12,7 @@ use crate::uplink::destination::DestinationStatus;
 use serde::Serialize;
 use std::time::{Duration, Instant};
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct SourceStatus {
     pub id: String,
     pub state: SourceState,
@@ -21,7 +22,7 @@ pub struct SourceStatus {
 }
 
 /// A destination as its uplink has it, with what the session knows beyond that.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct DestinationView {
     #[serde(flatten)]
     pub delivery: DestinationStatus,
@@ -33,7 +34,7 @@ pub struct DestinationView {
 }
 
 /// `regia live status --json`.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct Status {
     pub state: State,
     /// What a stop names.
@@ -44,6 +45,8 @@ pub struct Status {
     pub ending_s: Option<f64>,
     pub scene: Option<String>,
     pub preview: Option<String>,
+    /// How the programme is arranged; None: no engine has told yet.
+    pub mix: Option<MixState>,
     pub encoder: Option<String>,
     pub video_kbps: u32,
     /// Why the bitrate is what it is; None: as configured.
@@ -110,8 +113,9 @@ impl Actor {
             session: self.control.session().cloned(),
             elapsed_s: self.control.published_for(moment).as_secs_f64(),
             ending_s: (state == State::Ending).then(|| self.ending_in(now, &destinations)),
-            scene: self.settings.scenes.first().map(|scene| scene.id.clone()),
-            preview: None,
+            scene: self.scene(),
+            preview: self.desk.state.as_ref().and_then(|mix| mix.preview.clone()),
+            mix: self.desk.state.clone(),
             encoder: self.encoder.clone(),
             video_kbps: self.video_kbps,
             engine_runs: self.engine_runs,
@@ -128,6 +132,12 @@ impl Actor {
             sources: self.sources.values().cloned().collect(),
             destinations,
         }
+    }
+
+    fn scene(&self) -> Option<String> {
+        let first = || self.settings.scenes.first().map(|scene| scene.id.clone());
+        let mix = self.desk.state.as_ref();
+        mix.map(|mix| mix.scene.clone()).or_else(first)
     }
 
     fn index_of(&self, id: &str) -> usize {

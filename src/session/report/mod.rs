@@ -14,7 +14,7 @@ use super::event::{Covered, EndReason, Totals};
 use serde::{Deserialize, Serialize};
 
 /// One broadcast. Times `…_at_s` count from its start, by a clock that no step of the wall clock moves.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Report {
     pub session: String,
     /// Milliseconds since 1970-01-01 UTC.
@@ -36,14 +36,15 @@ pub struct Report {
     pub log: Vec<Line>,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = AnywayReport)]
 pub struct Anyway {
     pub who: String,
     pub reason: String,
     pub problems: Vec<String>,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct DestinationReport {
     pub id: String,
     /// None: it never was.
@@ -62,7 +63,7 @@ pub struct DestinationReport {
     pub samples: Vec<Sample>,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Way {
     pub from_s: f64,
     pub until_s: f64,
@@ -71,7 +72,7 @@ pub struct Way {
 }
 
 /// A time in which a destination got nothing.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Outage {
     pub at_s: f64,
     pub lasted_s: f64,
@@ -83,13 +84,13 @@ pub struct Outage {
     pub covered: Option<Covered>,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Away {
     pub until_s: f64,
     pub lasted_s: f64,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct EngineReport {
     pub restarts: u32,
     /// Programme time without pictures because of them.
@@ -98,14 +99,15 @@ pub struct EngineReport {
 }
 
 /// Of short-term loudness, LUFS. The mean is one of energies, as EBU R 128 adds them, without its gate.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Loudness {
     pub mean_lufs: f64,
     pub least_lufs: f64,
     pub most_lufs: f64,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = ReportSample)]
 pub struct Sample {
     pub at_s: f64,
     pub kbps: u32,
@@ -115,7 +117,8 @@ pub struct Sample {
     pub loudness_lufs: Option<f64>,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = ReportLine)]
 pub struct Line {
     pub at_ms: i64,
     pub at_s: f64,

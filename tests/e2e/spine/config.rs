@@ -20,7 +20,7 @@ pub const SMALL: Programme = Programme {
 };
 
 impl Programme {
-    fn text(&self) -> String {
+    pub fn text(&self) -> String {
         format!(
             "[programme]\nwidth = {}\nheight = {}\nfps = 30\n\n[programme.video]\nencoder = \"x264\"\n\
              bitrate_kbps = {}\nmin_bitrate_kbps = {}\ntune = {:?}\npreset = {:?}\n\n",

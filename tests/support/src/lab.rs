@@ -436,6 +436,11 @@ mod tests {
             .map(|_| start.elapsed())
     }
 
+    /// Whether the way is open. For some seconds after a cable was plugged in a busy kernel may still say that nobody answers.
+    fn opens(lab: &Lab, side: Side) -> bool {
+        (0..5).any(|_| send(lab, side, 1000, Duration::from_secs(10)).is_some())
+    }
+
     const SINK: &str = "import socket,sys\n\
         s=socket.create_server((sys.argv[1],int(sys.argv[2])))\n\
         c,_=s.accept()\n\
@@ -470,10 +475,10 @@ mod tests {
         lab.unplug(Side::A);
         assert!(!lab.has_carrier(Side::A) && lab.has_carrier(Side::B));
         assert!(send(&lab, Side::A, 1000, short).is_none());
-        assert!(send(&lab, Side::B, 1000, soon).is_some());
+        assert!(opens(&lab, Side::B));
         lab.plug_in(Side::A);
         assert!(lab.has_carrier(Side::A));
-        assert!(send(&lab, Side::A, 1000, soon).is_some());
+        assert!(opens(&lab, Side::A));
 
         lab.blackhole(Side::A);
         let (sent, passed) = (lab.counters(Side::A), lab.passed_on(Side::A));
@@ -481,14 +486,15 @@ mod tests {
         assert!(send(&lab, Side::A, 1000, short).is_none());
         assert!(lab.counters(Side::A).sent_packets > sent.sent_packets);
         assert_eq!(lab.passed_on(Side::A).sent_packets, passed.sent_packets);
-        assert!(send(&lab, Side::B, 1000, soon).is_some());
+        assert!(opens(&lab, Side::B));
         lab.end_blackhole(Side::A);
-        assert!(send(&lab, Side::A, 1000, soon).is_some());
+        assert!(opens(&lab, Side::A));
 
-        // 200 kB at 800 kb/s take two seconds, and at most a little less for what the first burst carries.
-        lab.narrow(Side::A, 800, 100);
+        // 200 kB at 400 kb/s take four seconds, and at most a little less for what the first burst carries. So many that a busy
+        // machine does not take as long for the wide ways.
+        lab.narrow(Side::A, 400, 100);
         let slow = send(&lab, Side::A, 200_000, soon * 3).expect("slow is not broken");
-        assert!(slow > Duration::from_millis(1700), "{slow:?}");
+        assert!(slow > Duration::from_millis(3400), "{slow:?}");
         assert!(lab.narrow_drops(Side::A) > 0);
         assert!(send(&lab, Side::B, 200_000, soon).is_some_and(|t| t < slow));
         lab.widen(Side::A);

@@ -40,45 +40,64 @@ pub fn unread(pid: u32, addr: SocketAddr) -> u64 {
     unread_in(&table, addr)
 }
 
-/// State 01 is ESTABLISHED; the queues are `sent:received` in hex.
+/// What one end of an established connection has sent without an acknowledgement yet, and received without reading it, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Queues {
+    pub unacknowledged: u64,
+    pub unread: u64,
+}
+
+/// The queues of the connection from `local` to `peer` (IPv4), where the calling thread's network namespace has that end.
+pub fn queues(local: SocketAddr, peer: SocketAddr) -> Option<Queues> {
+    let table = std::fs::read_to_string("/proc/thread-self/net/tcp").ok()?;
+    established(&table)
+        .find_map(|(ends, queues)| (ends == [hex(local)?, hex(peer)?]).then_some(queues))
+}
+
 fn unread_in(table: &str, addr: SocketAddr) -> u64 {
-    let SocketAddr::V4(addr) = addr else {
-        return 0;
-    };
-    let local = format!(
-        "{:08X}:{:04X}",
-        u32::from_ne_bytes(addr.ip().octets()),
-        addr.port()
-    );
-    table
-        .lines()
-        .skip(1)
-        .filter_map(|line| {
-            let fields: Vec<&str> = line.split_whitespace().collect();
-            let queues = *fields.get(4)?;
-            let matches = fields.get(1) == Some(&local.as_str()) && fields.get(3) == Some(&"01");
-            let unread = u64::from_str_radix(queues.split_once(':')?.1, 16).ok()?;
-            matches.then_some(unread)
-        })
+    let local = hex(addr);
+    established(table)
+        .filter(|(ends, _)| local.as_deref() == Some(ends[0]))
+        .map(|(_, queues)| queues.unread)
         .sum()
+}
+
+/// Local and remote address and the queues of each connection. State 01 is ESTABLISHED; the queues are `sent:received` in hex.
+fn established(table: &str) -> impl Iterator<Item = ([&str; 2], Queues)> {
+    table.lines().skip(1).filter_map(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let [_, local, remote, "01", queues, ..] = fields[..] else {
+            return None;
+        };
+        let (sent, received) = queues.split_once(':')?;
+        let queues = Queues {
+            unacknowledged: u64::from_str_radix(sent, 16).ok()?,
+            unread: u64::from_str_radix(received, 16).ok()?,
+        };
+        Some(([local, remote], queues))
+    })
+}
+
+/// An address as the kernel's table writes it; it has IPv4 only.
+fn hex(addr: SocketAddr) -> Option<String> {
+    let SocketAddr::V4(addr) = addr else {
+        return None;
+    };
+    let host = u32::from_ne_bytes(addr.ip().octets());
+    Some(format!("{host:08X}:{:04X}", addr.port()))
 }
 
 /// `table`: proc_pid_net(5), the kernel's list of IPv4 sockets; state 0A is LISTEN, addresses are in host order.
 fn listens(table: &str, addr: SocketAddr) -> bool {
-    let SocketAddr::V4(addr) = addr else {
+    let Some(exact) = hex(addr) else {
         return false;
     };
-    let exact = format!(
-        "{:08X}:{:04X}",
-        u32::from_ne_bytes(addr.ip().octets()),
-        addr.port()
-    );
     let any = format!("00000000:{:04X}", addr.port());
     table.lines().skip(1).any(|line| {
         let mut fields = line.split_whitespace().skip(1);
         let local = fields.next();
         let state = fields.nth(1);
-        state == Some("0A") && (local == Some(&exact) || local == Some(&any))
+        state == Some("0A") && (local == Some(exact.as_str()) || local == Some(any.as_str()))
     })
 }
 
@@ -108,5 +127,9 @@ mod tests {
         crate::wait::must("arrived", std::time::Duration::from_secs(5), || {
             (unread(std::process::id(), addr) == 1234).then_some(())
         });
+        let ends = (client.local_addr().unwrap(), addr);
+        assert_eq!(queues(ends.0, ends.1), Some(Queues::default()));
+        let server = queues(ends.1, ends.0).unwrap();
+        assert_eq!((server.unacknowledged, server.unread), (0, 1234));
     }
 }

@@ -294,7 +294,7 @@ mod tests {
         let err = shell.wait_line("err", Duration::from_secs(10));
         assert_eq!(err.stream, Stream::Err);
         assert_eq!(
-            shell.wait_line("out", Duration::from_secs(1)).stream,
+            shell.wait_line("out", Duration::from_secs(10)).stream,
             Stream::Out
         );
         let tree = crate::wait::must("the sleeper", Duration::from_secs(5), || {

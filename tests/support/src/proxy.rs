@@ -5,6 +5,7 @@
 //! A proxy ends TCP: what it has read is acknowledged to the sender though the server has not seen it yet. So it holds
 //! little (`HELD_BYTES` and the kernel's buffers), and a reset passes on what was acknowledged before it cuts.
 
+use crate::ports::queues;
 use socket2::SockRef;
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
@@ -15,9 +16,11 @@ use std::time::{Duration, Instant};
 
 /// How much one direction may hold on its way: enough for 300 ms at 12 Mb/s.
 const HELD_BYTES: usize = 512 * 1024;
-/// What the kernel may acknowledge to a client before the proxy reads it, so that a pause is felt by the sender: a sixth of a
-/// second at 3 Mb/s (socket(7): the kernel doubles it for its own use).
-const UNREAD_BYTES: usize = 64 * 1024;
+/// What the kernel may acknowledge to a client before the proxy reads it (socket(7): it doubles this for its own use). So little
+/// that of a pause of 0.8 s a sender of 3 Mb/s felt 0.67 s; with 64 KiB it was 0.27 s.
+const UNREAD_BYTES: usize = 8 * 1024;
+/// Of Ethernet. Loopback's segments of 64 KiB would not fit into a buffer so small.
+const MSS: u32 = 1460;
 const CHUNK: usize = 4096;
 /// How often an idle connection looks for work; also the error of its delays.
 const GLANCE: Duration = Duration::from_millis(1);
@@ -48,7 +51,15 @@ pub struct Counts {
     pub accepted: u64,
     pub open: u64,
     pub resets: u64,
+    /// Stalls that are over.
     pub stalls: u64,
+    /// Of these, those that the client's TCP felt: when they ended it had held unacknowledged bytes for a while. Seen where the
+    /// client shares the proxy's network namespace.
+    pub stalls_felt: u64,
+    /// For how long those clients had waited without any acknowledgement, all together.
+    pub silence: Duration,
+    /// The longest time for which the machine let a connection's thread do nothing: a fault that nobody asked for.
+    pub starved: Duration,
     pub bytes_to_server: u64,
     pub bytes_to_client: u64,
 }
@@ -66,6 +77,9 @@ struct Shared {
     open: AtomicU64,
     resets: AtomicU64,
     stalls: AtomicU64,
+    stalls_felt: AtomicU64,
+    silence_us: AtomicU64,
+    starved_us: AtomicU64,
     bytes_to_server: AtomicU64,
     bytes_to_client: AtomicU64,
     connections: Mutex<Vec<Arc<Connection>>>,
@@ -103,6 +117,9 @@ impl Proxy {
         SockRef::from(&listener)
             .set_recv_buffer_size(UNREAD_BYTES)
             .expect("a listener's buffer can be made smaller");
+        SockRef::from(&listener)
+            .set_tcp_mss(MSS)
+            .expect("a listener's segments can be made shorter");
         let shared = Arc::new(Shared::default());
         let acceptor = std::thread::spawn({
             let shared = Arc::clone(&shared);
@@ -152,6 +169,9 @@ impl Proxy {
             open: get(&self.shared.open),
             resets: get(&self.shared.resets),
             stalls: get(&self.shared.stalls),
+            stalls_felt: get(&self.shared.stalls_felt),
+            silence: Duration::from_micros(get(&self.shared.silence_us)),
+            starved: Duration::from_micros(get(&self.shared.starved_us)),
             bytes_to_server: get(&self.shared.bytes_to_server),
             bytes_to_client: get(&self.shared.bytes_to_client),
         }
@@ -242,6 +262,8 @@ fn carry(
     let mut up = Direction::new(client, &server, &shared.bytes_to_server);
     let mut down = Direction::new(&server, client, &shared.bytes_to_client);
     let mut stall = StallClock::new();
+    let mut felt = None;
+    let mut turn = Instant::now();
     while !(up.is_done() && down.is_done()) {
         if is_over(connection, shared) {
             up.read(Duration::ZERO, usize::MAX, Some(connection))?;
@@ -249,8 +271,18 @@ fn carry(
         }
         let way = *lock(&shared.way);
         let now = Instant::now();
-        let stands =
-            shared.half_open.load(Ordering::SeqCst) || stall.holds(now, way.stalls, &shared.stalls);
+        let pause = now.duration_since(turn);
+        turn = now;
+        shared
+            .starved_us
+            .fetch_max(pause.as_micros() as u64, Ordering::SeqCst);
+        let stalled = stall.holds(now, way.stalls);
+        if stalled {
+            felt.get_or_insert_with(|| Felt::new(client, now)).look(now);
+        } else if let Some(felt) = felt.take() {
+            felt.count(shared);
+        }
+        let stands = stalled || shared.half_open.load(Ordering::SeqCst);
         let moved = if stands {
             false
         } else {
@@ -264,6 +296,64 @@ fn carry(
         }
     }
     Ok(())
+}
+
+/// What a stall is to the client. Its kernel is told that all is well until the small receive buffer is full, so a stall is felt
+/// later than it begins, or never by a client that has little to send.
+struct Felt {
+    /// The client's end of the connection and ours.
+    ends: Option<(SocketAddr, SocketAddr)>,
+    /// What had been acknowledged but not read when that last grew, and when.
+    unread: u64,
+    silent_since: Instant,
+    looked: Option<Instant>,
+    silence: Option<Duration>,
+}
+
+impl Felt {
+    /// How often the kernel is asked: each time it lists all sockets.
+    const LOOK: Duration = Duration::from_millis(10);
+    /// A shorter silence may be TCP's own: Linux delays an acknowledgement by 40 ms.
+    const LEAST: Duration = Duration::from_millis(100);
+
+    fn new(client: &TcpStream, now: Instant) -> Self {
+        Felt {
+            ends: client.peer_addr().ok().zip(client.local_addr().ok()),
+            unread: 0,
+            silent_since: now,
+            looked: None,
+            silence: None,
+        }
+    }
+
+    fn look(&mut self, now: Instant) {
+        if self.looked.is_some_and(|at| now < at + Self::LOOK) {
+            return;
+        }
+        self.looked = Some(now);
+        let seen = self
+            .ends
+            .and_then(|(theirs, ours)| Some((queues(theirs, ours)?, queues(ours, theirs)?)));
+        let Some((client, proxy)) = seen else {
+            return;
+        };
+        if proxy.unread > self.unread {
+            self.unread = proxy.unread;
+            self.silent_since = now;
+        }
+        self.silence = (client.unacknowledged > 0).then(|| now - self.silent_since);
+    }
+
+    /// The stall is over.
+    fn count(self, shared: &Shared) {
+        shared.stalls.fetch_add(1, Ordering::SeqCst);
+        if let Some(silence) = self.silence.filter(|silence| *silence >= Self::LEAST) {
+            shared.stalls_felt.fetch_add(1, Ordering::SeqCst);
+            shared
+                .silence_us
+                .fetch_add(silence.as_micros() as u64, Ordering::SeqCst);
+        }
+    }
 }
 
 /// When the next loss-like stall comes, and whether one lasts.
@@ -283,7 +373,7 @@ impl StallClock {
         }
     }
 
-    fn holds(&mut self, now: Instant, stalls: Option<Stalls>, count: &AtomicU64) -> bool {
+    fn holds(&mut self, now: Instant, stalls: Option<Stalls>) -> bool {
         let Some(stalls) = stalls else {
             *self = StallClock::new();
             return false;
@@ -292,7 +382,6 @@ impl StallClock {
             return true;
         }
         if self.next.is_some_and(|next| now >= next) {
-            count.fetch_add(1, Ordering::SeqCst);
             self.next = None;
             self.until = Some(now + stalls.length);
             return true;
@@ -511,8 +600,36 @@ mod tests {
         while start.elapsed() < Duration::from_secs(1) {
             longest = longest.max(round_trip(&client, 10).unwrap());
         }
-        assert!(proxy.counts().stalls >= 3, "{:?}", proxy.counts());
+        let counts = proxy.counts();
+        assert!(counts.stalls >= 3, "{counts:?}");
         assert!(longest >= Duration::from_millis(45), "{longest:?}");
+        // Ten bytes fit into any buffer: they were acknowledged.
+        assert_eq!(counts.stalls_felt, 0, "{counts:?}");
+    }
+
+    #[test]
+    fn a_client_that_has_much_to_send_feels_a_stall() {
+        let (proxy, client) = echo();
+        proxy.set_way(Way {
+            stalls: Some(Stalls {
+                share: 0.5,
+                length: Duration::from_millis(300),
+            }),
+            ..Way::default()
+        });
+        std::thread::scope(|scope| {
+            scope.spawn(|| std::io::copy(&mut (&client), &mut std::io::sink()));
+            let start = Instant::now();
+            while proxy.counts().stalls_felt < 2 {
+                assert!(start.elapsed() < SOON, "{:?}", proxy.counts());
+                (&client).write_all(&[7; CHUNK]).unwrap();
+            }
+            client.shutdown(Shutdown::Write).unwrap();
+            proxy.set_way(Way::default());
+        });
+        let counts = proxy.counts();
+        assert!(counts.stalls_felt <= counts.stalls, "{counts:?}");
+        assert!(counts.silence >= Felt::LEAST * 2, "{counts:?}");
     }
 
     #[test]

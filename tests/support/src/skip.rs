@@ -29,7 +29,8 @@ pub fn length(test: &str, full: Duration, short: Duration) -> Duration {
     short
 }
 
-fn is_slow() -> bool {
+/// Whether this run asked for slow tests.
+pub fn is_slow() -> bool {
     std::env::var_os("REGIA_SLOW").is_some_and(|v| v == "1")
 }
 

@@ -1,0 +1,75 @@
+// Debian's Chromium, quiet and on its own, and what every test here does with a page.
+
+import { mkdtempSync, readFileSync, rmSync, mkdirSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { chromium } from 'playwright-core';
+
+export const SIZES = { desktop: { width: 1280, height: 800 }, tablet: { width: 1024, height: 768 }, phone: { width: 390, height: 844 } };
+export const SHOTS = process.env.REGIA_SHOTS ?? fileURLToPath(new URL('shots', import.meta.url));
+mkdirSync(SHOTS, { recursive: true });
+
+const FLAGS = [
+  '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+  '--disable-component-update', '--disable-sync', '--autoplay-policy=no-user-gesture-required',
+];
+
+/** A browser with an empty profile of its own. */
+export async function open(size, more = {}) {
+  const profile = mkdtempSync(join(tmpdir(), 'regia-browser-'));
+  const context = await chromium.launchPersistentContext(profile, {
+    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    args: FLAGS,
+    headless: true,
+    viewport: size,
+    hasTouch: size.width < 600,
+    ignoreHTTPSErrors: true,
+    locale: 'en-GB',
+    ...more,
+  });
+  const page = context.pages()[0] ?? (await context.newPage());
+  const errors = [];
+  page.on('pageerror', (error) => errors.push(`page error: ${error.message}`));
+  page.on('console', (message) => {
+    // A refused request is logged by the browser as well; tests that mean one look at the page.
+    if (message.type() === 'error' && !/Failed to load resource|WebSocket connection/.test(message.text())) errors.push(`console: ${message.text()}`);
+  });
+  const close = async () => {
+    await context.close();
+    rmSync(profile, { recursive: true, force: true });
+  };
+  return { context, page, errors, close };
+}
+
+const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+/** What WCAG 2.2 AA has against the page as it is now: a line for each violation. */
+export async function axe(page) {
+  // By the debugger, so that the page's content security policy stays as it is.
+  await page.evaluate(`(() => { ${axeSource} })()`);
+  const result = await page.evaluate(() =>
+    window.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }),
+  );
+  return result.violations.map((it) => `${it.id} (${it.impact}): ${it.nodes.map((node) => `${node.target.join(' ')} — ${node.failureSummary?.split('\n')[1]?.trim()}`).join(' | ')}`);
+}
+
+/** Elements that stick out of the page or of a box that cuts them off. */
+export async function cutOff(page) {
+  return page.evaluate(() => {
+    const found = [];
+    if (document.documentElement.scrollWidth > innerWidth + 1) found.push(`the page is ${document.documentElement.scrollWidth} px wide`);
+    for (const element of document.querySelectorAll('button, a, h1, h2, label > span, .chip, dd, dt, kbd')) {
+      const box = element.getBoundingClientRect();
+      if (box.width === 0 || element.closest('.sr, .ellipsis, .scenes, .skip') || element.classList.contains('skip')) continue;
+      if (getComputedStyle(element).textOverflow === 'ellipsis') continue;
+      if (box.right > innerWidth + 1 || box.left < -1) found.push(`${element.tagName} "${element.textContent.trim().slice(0, 40)}" is outside of the screen`);
+      if (element.scrollWidth > element.clientWidth + 2 && element.clientWidth > 0 && getComputedStyle(element).display !== 'inline')
+        found.push(`${element.tagName} "${element.textContent.trim().slice(0, 40)}" overflows: ${element.scrollWidth} > ${element.clientWidth}`);
+    }
+    return found;
+  });
+}
+
+export const shot = (page, name) => page.screenshot({ path: join(SHOTS, `${name}.png`) });

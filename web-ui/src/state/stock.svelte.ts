@@ -1,0 +1,46 @@
+// What is configured: scenes, sources, titles, overlays, destinations; and what this Regia can do at all.
+
+import type { SceneInfo } from '../model/types';
+import { title } from '../model/format';
+import { ifThere } from './api';
+
+export interface Table {
+  id: string;
+  [key: string]: unknown;
+}
+
+class Stock {
+  scenes = $state.raw<SceneInfo[] | null>(null);
+  sources = $state.raw<Table[] | null>(null);
+  destinations = $state.raw<Table[] | null>(null);
+  titles = $state.raw<Table[] | null>(null);
+  overlays = $state.raw<Table[] | null>(null);
+  schedule = $state.raw<unknown[] | null>(null);
+
+  async load() {
+    await Promise.all([
+      this.fill('scenes'), this.fill('sources'), this.fill('destinations'), this.fill('titles'), this.fill('overlays'),
+      this.fill('schedule'),
+    ]);
+  }
+
+  private async fill(name: 'scenes' | 'sources' | 'destinations' | 'titles' | 'overlays' | 'schedule') {
+    try {
+      const answer = await ifThere<unknown>(`/${name}`);
+      // A list, or an object that holds it under its name.
+      const list = Array.isArray(answer) ? answer : ((answer as Record<string, unknown> | null)?.[name] ?? null);
+      this[name] = list as never;
+    } catch {
+      // The connection is gone, which the top bar says; what was known stays.
+    }
+  }
+
+  sceneName(id: string | null | undefined): string {
+    if (!id) return '–';
+    // A scene without a name comes with its id in its place.
+    const name = this.scenes?.find((scene) => scene.id === id)?.name;
+    return name && name !== id ? name : title(id);
+  }
+}
+
+export const stock = new Stock();
