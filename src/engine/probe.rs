@@ -32,9 +32,9 @@ pub struct MissingElement {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Device {
-    /// The `kind` of source that captures it: `v4l2` or `alsa`.
+    /// The `kind` of source that captures it.
     pub kind: &'static str,
-    /// The `device` to configure.
+    /// The `device` to configure (`target` of PipeWire).
     pub device: String,
     /// What the device calls itself.
     pub name: String,
@@ -93,14 +93,25 @@ fn devices() -> Vec<Device> {
 
 fn device(found: &gst::Device) -> Option<Device> {
     let element = found.create_element(None).ok()?;
-    let kind = match element.factory()?.name().as_str() {
-        "v4l2src" => "v4l2",
-        "alsasrc" => "alsa",
+    let text = |property: &str| {
+        element.find_property(property)?;
+        element.property::<Option<String>>(property)
+    };
+    let (kind, device) = match element.factory()?.name().as_str() {
+        "v4l2src" => ("v4l2", text("device")?),
+        "alsasrc" => ("alsa", text("device")?),
+        "pulsesrc" => ("pulse", text("device")?),
+        // Of cameras and screens too; this kind takes its sound alone.
+        "pipewiresrc" if found.has_classes("Audio") => ("pipewire", text("target-object")?),
+        "decklinkvideosrc" => (
+            "decklink",
+            element.property::<i32>("device-number").to_string(),
+        ),
         _ => return None,
     };
     Some(Device {
         kind,
-        device: element.property::<Option<String>>("device")?,
+        device,
         name: found.display_name().into(),
     })
 }

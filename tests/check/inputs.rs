@@ -209,9 +209,9 @@ fn sources_and_scenes() {
     );
     says(
         "kind = \"v4l2\"",
-        "kind = \"decklink\"",
+        "kind = \"ndi\"",
         &[
-            "16:8: source \"stage\".kind: this version of Regia has no decklink sources yet; it has test, file, image, v4l2, alsa, rtsp",
+            "16:8: source \"stage\".kind: \"ndi\" is not one of test, file, image, v4l2, alsa, pulse, pipewire, rtsp, srt, rtmp, screen, decklink, html",
         ],
     );
     says(
@@ -224,7 +224,9 @@ fn sources_and_scenes() {
     says(
         "kind = \"v4l2\"",
         "",
-        &["14:1: source \"stage\".kind: is missing; one of test, file, image, v4l2, alsa, rtsp"],
+        &[
+            "14:1: source \"stage\".kind: is missing; one of test, file, image, v4l2, alsa, pulse, pipewire, rtsp, srt, rtmp, screen, decklink, html",
+        ],
     );
     says(
         "layers = [{ source = \"stage\" }]",
@@ -325,5 +327,162 @@ fn ids() {
         &[
             "39:6: recording \"../master\".id: an id is up to 40 letters (a to z), digits, - and _, and starts with a letter or digit",
         ],
+    );
+}
+
+/// What is said when the camera of `GOOD` is replaced by these lines.
+#[track_caller]
+fn source_says(lines: &str, expected: &[&str]) {
+    says("kind = \"v4l2\"\ndevice = \"/dev/video0\"", lines, expected);
+}
+
+#[test]
+fn sources_of_sound_servers() {
+    source_says("kind = \"pulse\"", &[]);
+    source_says("kind = \"pipewire\"\ntarget = \"alsa_input.usb\"", &[]);
+    source_says(
+        "kind = \"pulse\"\ndevice = \" \"",
+        &["17:10: source \"stage\".device: is empty; pactl list short sources lists them"],
+    );
+    source_says(
+        "kind = \"pipewire\"\ndevice = \"x\"",
+        &["17:1: source \"stage\".device: unknown key; known here: id, kind, target, slate, audio"],
+    );
+}
+
+#[test]
+fn srt_sources() {
+    source_says(
+        "kind = \"srt\"\nurl = \"srt://encoder.local:9000?streamid=stage\"\nlatency_ms = 200",
+        &[],
+    );
+    source_says(
+        "kind = \"srt\"\nurl = \"srt://:9000\"\nmode = \"listener\"",
+        &[],
+    );
+    for (url, what) in [
+        (
+            "http://h:9000",
+            "has a scheme that is not srt; for example \"srt://encoder.local:9000\"",
+        ),
+        (
+            "srt://encoder.local",
+            "names no port, and SRT has none of its own; for example \"srt://encoder.local:9000\"",
+        ),
+        (
+            "srt://:9000",
+            "names no host; name the machine to call, or write mode = \"listener\"",
+        ),
+        (
+            "srt://h:9000?passphrase=Xq7vT2mNzR4w",
+            "has a passphrase in it; write it into a file of mode 0600 and name that with passphrase_file",
+        ),
+        (
+            "srt://h:9000?mode=caller",
+            "has mode in it; write mode and latency_ms as keys of the source",
+        ),
+        (
+            "srt://h:9000?colour=1",
+            "has \"colour\" in it, which Regia does not know; leave it away",
+        ),
+    ] {
+        source_says(
+            &format!("kind = \"srt\"\nurl = {url:?}"),
+            &[&format!("17:7: source \"stage\".url: {what}")],
+        );
+    }
+    source_says(
+        "kind = \"srt\"\nurl = \"srt://h:9000\"\npassphrase_file = \"stream.key\"",
+        &[],
+    );
+    source_says(
+        "kind = \"srt\"\nurl = \"srt://h:9000\"\npassphrase_file = \"open.key\"",
+        &[
+            "18:19: warning: source \"stage\".passphrase_file: /etc/regia/open.key is open to others (mode 0644); chmod 600 /etc/regia/open.key",
+        ],
+    );
+    source_says(
+        "kind = \"srt\"\nurl = \"srt://h:9000\"\nmode = \"rendezvous\"",
+        &["18:8: source \"stage\".mode: \"rendezvous\" is not one of caller, listener"],
+    );
+}
+
+#[test]
+fn rtmp_sources() {
+    source_says("kind = \"rtmp\"\nkey_file = \"stream.key\"", &[]);
+    source_says(
+        "kind = \"rtmp\"",
+        &[
+            "14:1: source \"stage\".key: is missing: whoever reaches the port would be on air; choose one, and give it to the encoder: key_file, key_secret, key_env or key",
+        ],
+    );
+    source_says(
+        "kind = \"rtmp\"\nkey = \"1234\"",
+        &[
+            "17:7: warning: source \"stage\".key: is short, and whoever guesses it is on air; at least 8 letters and digits",
+        ],
+    );
+    source_says(
+        "kind = \"rtmp\"\nkey_file = \"stream.key\"\n[rtmp]\nlisten = \"everywhere\"",
+        &[
+            "19:10: rtmp.listen: \"everywhere\" is not an address with a port; for example \"0.0.0.0:1935\"",
+        ],
+    );
+    says(
+        "[panel]",
+        "[rtmp]\nlisten = \"0.0.0.0:1936\"\n[panel]",
+        &["43:1: warning: rtmp: nothing is listened to: there is no source of kind \"rtmp\""],
+    );
+    source_says(
+        "kind = \"rtmp\"\nkey_file = \"stream.key\"\n[[source]]\nid = \"phone\"\nkind = \"rtmp\"\nkey_file = \"stream.key\"",
+        &[
+            "18:1: source \"phone\": has the key of source \"stage\": an encoder would be shown in either; give each its own",
+            "18:1: warning: source \"phone\": no scene shows it",
+        ],
+    );
+    let settings = loaded(&GOOD.replace(
+        "kind = \"v4l2\"\ndevice = \"/dev/video0\"",
+        "kind = \"rtmp\"\nkey_file = \"stream.key\"",
+    ))
+    .settings;
+    let rtmp = settings.rtmp.expect("somebody may push");
+    assert_eq!(rtmp.listen.to_string(), "0.0.0.0:1935");
+    assert_eq!(rtmp.keys[0].source, "stage");
+}
+
+#[test]
+fn screens_cards_and_pages() {
+    source_says("kind = \"screen\"", &[]);
+    source_says(
+        "kind = \"screen\"\ndisplay = \"one\"",
+        &[
+            "17:11: source \"stage\".display: is not an X display; for example \":0\"; echo $DISPLAY says which",
+        ],
+    );
+    source_says("kind = \"decklink\"\ndevice = 1\nmode = \"1080p25\"", &[]);
+    source_says(
+        "kind = \"decklink\"\ndevice = \"/dev/x\"",
+        &["17:10: source \"stage\".device: must be a whole number from 0 to 31, not a string"],
+    );
+    source_says(
+        "kind = \"html\"\nurl = \"https://score.example/o?token=Xq7vT2mNzR4w\"\nwidth = 640\nheight = 360",
+        &[],
+    );
+    source_says("kind = \"html\"\nurl = \"clips/opener.mp4\"", &[]);
+    source_says(
+        "kind = \"html\"\nurl = \"none.html\"",
+        &[
+            "17:7: source \"stage\".url: /etc/regia/none.html does not exist; a relative path starts at the configuration's directory",
+        ],
+    );
+    source_says(
+        "kind = \"html\"\nurl = \"ftp://h/x\"",
+        &[
+            "17:7: source \"stage\".url: has a scheme that is not one of http, https, file; for example \"https://score.example/overlay\" or \"overlay.html\"",
+        ],
+    );
+    source_says(
+        "kind = \"html\"\nurl = \"https://h/\"\nwidth = 640",
+        &["18:9: source \"stage\".width: has no height beside it; give both or neither"],
     );
 }

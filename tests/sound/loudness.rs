@@ -4,7 +4,6 @@ use crate::measure::*;
 use crate::support::*;
 use regia::bridge::protocol::{EngineEvent, SourceState};
 use regia::config::*;
-use std::process::Command;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn integrated_loudness_is_ffmpegs() {
@@ -29,7 +28,7 @@ async fn integrated_loudness_is_ffmpegs() {
     );
     let mut show = OnAir::begin(programme(&path, SourceAudio::default())).await;
     show.source_is(SourceState::Live).await;
-    show.video_units(22 * 30).await;
+    show.video_units(30 * 30).await;
     show.finish().await;
     let told = show.events.iter().rev().find_map(|event| match event {
         EngineEvent::Levels(levels) => Some(levels.programme.clone()),
@@ -39,26 +38,24 @@ async fn integrated_loudness_is_ffmpegs() {
     let measured = directory.path().join("measured");
     std::fs::create_dir(&measured).unwrap();
     let (_, audio) = show.write(&measured);
-    let output = Command::new("ffmpeg")
-        .args([
-            "-nostats",
-            "-i",
-            audio.to_str().unwrap(),
-            "-filter_complex",
-            "ebur128=peak=true",
-            "-f",
-            "null",
-            "-",
-        ])
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&output.stderr);
-    let summary = &text[text.rfind("Summary:").unwrap()..];
-    let value = |name: &str| -> f64 {
-        let rest = &summary[summary.find(name).unwrap() + name.len()..];
-        rest.split_whitespace().next().unwrap().parse().unwrap()
+    let input = audio.to_str().unwrap();
+    // Its summary has tenths; frame by frame it tells thousandths.
+    let filter = "ebur128=metadata=1:peak=true,ametadata=print:file=-";
+    let text = tool(
+        "ffmpeg",
+        &["-v", "error", "-i", input, "-af", filter, "-f", "null", "-"],
+    );
+    let text = String::from_utf8_lossy(&text).into_owned();
+    let last = |name: &str| -> f64 {
+        let mut values = text
+            .lines()
+            .rev()
+            .filter_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+        values.next().unwrap().parse().unwrap()
     };
-    let (integrated, peak) = (value("I:"), value("Peak:"));
+    let integrated = last("lavfi.r128.I");
+    let peaks = ["lavfi.r128.true_peaks_ch0", "lavfi.r128.true_peaks_ch1"].map(last);
+    let peak = 20.0 * peaks[0].max(peaks[1]).log10();
     let ours = f64::from(told.integrated_lufs.unwrap());
     let our_peak = f64::from(told.true_peak_db.unwrap());
     println!(

@@ -198,10 +198,13 @@ fn an_srt_encoder_behind_a_cut_network() {
         return;
     };
     let [ingest, _] = lab.ingests();
-    let pipeline = "videotestsrc is-live=true pattern=ball ! video/x-raw,width=480,height=270,framerate=30/1 ! \
+    // Bound to the address that is called: from another one answers would not be known.
+    let pipeline = format!(
+        "videotestsrc is-live=true pattern=ball ! video/x-raw,width=480,height=270,framerate=30/1 ! \
                     x264enc tune=zerolatency speed-preset=ultrafast key-int-max=30 bitrate=800 ! mpegtsmux alignment=7 name=m ! \
-                    srtsink uri=srt://0.0.0.0:9000?mode=listener wait-for-connection=false \
-                    audiotestsrc is-live=true ! audio/x-raw,rate=48000 ! avenc_aac ! aacparse ! m.";
+                    srtsink uri=srt://{ingest}:9000?mode=listener wait-for-connection=false \
+                    audiotestsrc is-live=true ! audio/x-raw,rate=48000 ! avenc_aac ! aacparse ! m."
+    );
     let sender = Launch::new("gst-launch-1.0")
         .args(["-q"])
         .args(pipeline.split_whitespace());
