@@ -152,7 +152,7 @@ fn a_show_as_its_frames_have_it() {
         if name != "white" {
             let source = if name == "yellow" { "opener" } else { name };
             config.push_str(&format!(
-                "[[scene]]\nid = \"{name}\"\nstill = true\nlayers = [{{ source = \"{source}\" }}]\n"
+                "[[scene]]\nid = \"{name}\"\nstill = true\nlayers = [{{ source = \"{source}\" }}]\n{then}"
             ));
         }
     }
@@ -174,7 +174,7 @@ fn a_show_as_its_frames_have_it() {
          [[step]]\nat = \"-00:02\"\ndo = \"scene\"\nscene = \"red\"\n\
          [[step]]\nat = \"00:00\"\ndo = \"live\"\n\
          [[step]]\nat = \"{}\"\ndo = \"scene\"\nscene = \"yellow\"\n\
-         [[step]]\nwait = \"clip\"\ntime_out_s = 6\ndo = \"scene\"\nscene = \"red\"\n\
+         [[step]]\nwait = \"clip\"\ntime_out_s = 6\ndo = \"mark\"\ntext = \"opener over\"\n\
          [[step]]\nat = \"{}\"\ndo = \"scene\"\nscene = \"green\"\n\
          [[step]]\nat = \"{}\"\ndo = \"overlay\"\noverlay = \"lower\"\non = true\n\
          [[step]]\nat = \"{}\"\ndo = \"overlay\"\noverlay = \"lower\"\non = false\n\
