@@ -151,6 +151,12 @@ fn a_show_as_its_frames_have_it() {
         ));
         if name != "white" {
             let source = if name == "yellow" { "opener" } else { name };
+            // A clip: it plays once, and leads to the next scene by itself.
+            let then = if name == "yellow" {
+                "then = \"red\"\n"
+            } else {
+                ""
+            };
             config.push_str(&format!(
                 "[[scene]]\nid = \"{name}\"\nstill = true\nlayers = [{{ source = \"{source}\" }}]\n{then}"
             ));
