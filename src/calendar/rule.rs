@@ -125,11 +125,8 @@ impl Rule {
                 .compatible()
                 .is_ok_and(|instant| instant <= last),
         };
-        let times = set.into_iter().flat_map(|set| {
-            // The set is owned by nobody else, and the crate iterates over borrowed ones only.
-            let iter = (&set).into_iter();
-            iter
-        });
+        // The crate iterates over borrowed sets only, with an iterator that borrows nothing.
+        let times = set.into_iter().flat_map(|set| (&set).into_iter());
         let times = times
             .map_while(|time| from_chrono(&time))
             .skip_while(move |time| *time < from)

@@ -527,7 +527,7 @@ pub fn clock(ms: i64) -> String {
         0 => format!("{sign}{minutes:02}:{s:02}"),
         _ => format!("{sign}{hours}:{minutes:02}:{s:02}"),
     };
-    if all % 1_000 != 0 {
+    if !all.is_multiple_of(1_000) {
         let thousandths = format!(".{:03}", all % 1_000);
         text.push_str(thousandths.trim_end_matches('0'));
     }

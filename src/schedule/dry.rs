@@ -234,13 +234,7 @@ fn judge(facts: &Facts, settings: &Settings) -> Vec<Finding> {
 
 fn plays_a_clip(id: &str, settings: &Settings) -> bool {
     let scene = settings.scenes.iter().find(|scene| scene.id == id);
-    scene.is_some_and(|scene| {
-        let mut sources = settings
-            .sources
-            .iter()
-            .filter(|source| scene.shows(&source.id));
-        sources.any(|source| matches!(source.kind, SourceKind::File { repeat: false, .. }))
-    })
+    scene.is_some_and(|scene| scene.then.is_some())
 }
 
 /// Each step with its time, as far as that is known.

@@ -103,6 +103,14 @@ struct Service {
     zones_at: Timestamp,
 }
 
+/// What is to be done now, by the shows' ids, and when there is more.
+struct Due {
+    looks: Vec<(String, Ahead)>,
+    /// With the time at which each was to begin, the first first.
+    begins: Vec<(String, Timestamp)>,
+    then: Timestamp,
+}
+
 /// Starts the schedule, and goes on with a run that was under way when the process before this one ended. It ends when every handle is
 /// dropped. Without a store, shows are those of the configuration, and a restart forgets the run.
 pub async fn start(
@@ -350,7 +358,11 @@ impl Service {
         let mut next = now.checked_add(LOOK_AGAIN).unwrap_or(now);
         let mut others = Vec::new();
         loop {
-            let (looks, begins, then) = self.due(now);
+            let Due {
+                looks,
+                begins,
+                then,
+            } = self.due(now);
             for (id, ahead) in looks {
                 self.look_ahead(&id, ahead);
             }
@@ -375,8 +387,12 @@ impl Service {
     }
 
     /// Looks and beginnings that are due, and when the next is.
-    fn due(&self, now: Timestamp) -> (Vec<(String, Ahead)>, Vec<(String, Timestamp)>, Timestamp) {
-        let (mut looks, mut begins, mut then) = (Vec::new(), Vec::new(), Timestamp::MAX);
+    fn due(&self, now: Timestamp) -> Due {
+        let mut all = Due {
+            looks: Vec::new(),
+            begins: Vec::new(),
+            then: Timestamp::MAX,
+        };
         for (id, entry) in &self.shelf.entries {
             let (Ok(show), Some(next)) = (&entry.show, &entry.next) else {
                 continue;
@@ -384,7 +400,7 @@ impl Service {
             // A day and some more ahead there is nothing to do; most shows are further.
             let begin = plan::begins(next.at, show.first_step_ms());
             if begin <= now {
-                begins.push((id.clone(), begin));
+                all.begins.push((id.clone(), begin));
                 continue;
             }
             let told = |ahead: Ahead| {
@@ -392,11 +408,12 @@ impl Service {
                 self.told.contains(&key)
             };
             let (due, at) = plan::due(next.at, show.first_step_ms(), told, now);
-            looks.extend(due.into_iter().map(|ahead| (id.clone(), ahead)));
-            then = then.min(at);
+            all.looks
+                .extend(due.into_iter().map(|ahead| (id.clone(), ahead)));
+            all.then = all.then.min(at);
         }
-        begins.sort_by_key(|(_, at)| *at);
-        (looks, begins, then)
+        all.begins.sort_by_key(|(_, at)| *at);
+        all
     }
 
     /// Tells the run when another show needs the box.

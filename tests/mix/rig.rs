@@ -105,7 +105,11 @@ pub fn answer(show: &OnAir, request: u64) -> Option<Result<MixAnswer, String>> {
 }
 
 /// Gives a command and waits for what came of it.
-pub async fn tell(show: &mut OnAir, request: u64, command: MixCommand) -> Result<MixAnswer, String> {
+pub async fn tell(
+    show: &mut OnAir,
+    request: u64,
+    command: MixCommand,
+) -> Result<MixAnswer, String> {
     show.handle.mix(request, command);
     show.until("an answer", |show| answer(show, request).is_some())
         .await;

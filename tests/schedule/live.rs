@@ -151,8 +151,14 @@ fn a_show_as_its_frames_have_it() {
         ));
         if name != "white" {
             let source = if name == "yellow" { "opener" } else { name };
+            // A clip: it plays once, and leads to the next scene by itself.
+            let then = if name == "yellow" {
+                "then = \"red\"\n"
+            } else {
+                ""
+            };
             config.push_str(&format!(
-                "[[scene]]\nid = \"{name}\"\nstill = true\nlayers = [{{ source = \"{source}\" }}]\n"
+                "[[scene]]\nid = \"{name}\"\nstill = true\nlayers = [{{ source = \"{source}\" }}]\n{then}"
             ));
         }
     }
@@ -174,7 +180,7 @@ fn a_show_as_its_frames_have_it() {
          [[step]]\nat = \"-00:02\"\ndo = \"scene\"\nscene = \"red\"\n\
          [[step]]\nat = \"00:00\"\ndo = \"live\"\n\
          [[step]]\nat = \"{}\"\ndo = \"scene\"\nscene = \"yellow\"\n\
-         [[step]]\nwait = \"clip\"\ntime_out_s = 6\ndo = \"scene\"\nscene = \"red\"\n\
+         [[step]]\nwait = \"clip\"\ntime_out_s = 6\ndo = \"mark\"\ntext = \"opener over\"\n\
          [[step]]\nat = \"{}\"\ndo = \"scene\"\nscene = \"green\"\n\
          [[step]]\nat = \"{}\"\ndo = \"overlay\"\noverlay = \"lower\"\non = true\n\
          [[step]]\nat = \"{}\"\ndo = \"overlay\"\noverlay = \"lower\"\non = false\n\

@@ -33,7 +33,7 @@ impl Actor {
 
     /// Begins those that wait for a keyframe, and tells of those that ended by themselves.
     pub(super) fn tend_recordings(&mut self) {
-        let start = start_at(&self.programme.view(), None);
+        let start = start_at(self.programme.view(), None);
         let mut failed = Vec::new();
         for recordings in self.by_hand.values_mut() {
             if let Some(start) = start.as_ref().filter(|_| recordings.wait()) {
