@@ -18,7 +18,7 @@ test_packages=(
     ffmpeg gstreamer1.0-tools
     gstreamer1.0-rtsp gir1.2-gst-rtsp-server-1.0 python3-gi
     iproute2 util-linux openssl libfaketime systemd
-    curl python3-venv
+    curl python3-venv libc-bin
 )
 
 fail() {
@@ -75,4 +75,18 @@ need_schemathesis() {
     local into=$root_dir/target/schemathesis
     [[ -x $into/bin/schemathesis ]] && return 0
     python3 -m venv "$into" && "$into/bin/pip" install --quiet 'schemathesis>=4,<5'
+}
+
+# What the schedule's tests compare Regia with, as Python packages.
+python_packages=(python-dateutil tzdata icalendar khal aiosmtpd)
+
+# need_python: installs them into target/python.
+need_python() {
+    local venv="$root_dir/target/python" wanted="${python_packages[*]}"
+    [[ -x "$venv/bin/python" && "$(cat "$venv/installed" 2>/dev/null)" == "$wanted" ]] && return 0
+    echo "installing into target/python: $wanted"
+    mkdir -p "$root_dir/target"
+    python3 -m venv "$venv"
+    "$venv/bin/pip" install --quiet --disable-pip-version-check "${python_packages[@]}"
+    echo "$wanted" >"$venv/installed"
 }

@@ -10,6 +10,7 @@ if [[ "${1:-}" == --slow ]]; then
     shift
 fi
 need_packages "${runtime_packages[@]}" "${test_packages[@]}"
+need_python
 need_cargo
 cd "$root_dir"
 build_panel

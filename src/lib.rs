@@ -2,7 +2,9 @@
 
 #![deny(unsafe_code)]
 
+pub mod alert;
 pub mod bridge;
+pub mod calendar;
 pub mod cli;
 pub mod config;
 pub mod doctor;
@@ -14,6 +16,7 @@ pub mod preflight;
 pub mod recording;
 pub mod rehearsal;
 pub mod rtmp;
+pub mod schedule;
 pub mod secret;
 pub mod session;
 pub mod stamp;

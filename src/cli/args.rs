@@ -15,7 +15,18 @@ Examples:
   regia live stop                         deliver what is left, then end the broadcast
   regia scene take wide --fade 500        put a scene on air
   regia key set linkedin < key.txt        a stream key into its encrypted slot
+  regia show list                         what is planned, and when it is next
   regia rehearse --tls --as linkedin      an ingest that behaves like LinkedIn, to try against";
+
+const SHOW_EXAMPLES: &str = "\
+Examples:
+  regia show add sunday.toml              save a show: the keys of a [[show]] in the configuration
+  regia show import calendar.ics          shows from a calendar of Google, Apple or Outlook
+  regia show run sunday --dry-run         its timeline, and everything that would fail
+  regia show next                         what comes next, with the venue's time
+  regia show hold                         begin no further step; `regia show release` goes on
+  regia show step                         do the next step now
+  regia show feed                         an address that a phone's calendar can subscribe to";
 
 /// A live-streaming encoder daemon for headless boxes at event venues.
 #[derive(Debug, Parser)]
@@ -101,6 +112,12 @@ pub enum Command {
     Key {
         #[command(subcommand)]
         command: KeyCommand,
+    },
+    /// Shows that go on air by themselves: what is planned, and the run-of-show under way
+    #[command(after_help = SHOW_EXAMPLES)]
+    Show {
+        #[command(subcommand)]
+        command: ShowCommand,
     },
     /// Set the password of a user of the panel, read from the terminal or from standard input
     Passwd(PasswdArgs),
@@ -387,6 +404,115 @@ pub enum KeyCommand {
     Delete {
         #[arg(value_name = "SLOT")]
         slot: String,
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ShowCommand {
+    /// All shows, and when each is next
+    List {
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// What comes next
+    Next {
+        /// So many occurrences
+        #[arg(long, value_name = "N", default_value_t = 10)]
+        most: usize,
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// A show as it was saved, to change and add again
+    Get {
+        id: String,
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Save a show from a file, or from standard input
+    Add {
+        #[arg(value_name = "FILE")]
+        file: Option<PathBuf>,
+        /// In place of the one with its id
+        #[arg(long)]
+        replace: bool,
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Save the events of a calendar (iCalendar) as shows, all or none
+    Import {
+        #[arg(value_name = "FILE")]
+        file: Option<PathBuf>,
+        /// In place of those with their ids
+        #[arg(long)]
+        replace: bool,
+        /// Of events that have no length, such as 1h
+        #[arg(long, value_name = "TIME", value_parser = planned)]
+        length: Option<Duration>,
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// All shows as a calendar (iCalendar), on standard output
+    Export,
+    /// Forget a show
+    Delete {
+        id: String,
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Run a show now, or say what would happen; a dry run exits with 1 when something would fail
+    Run {
+        id: String,
+        /// Only say what would happen, and what of it would fail
+        #[arg(long)]
+        dry_run: bool,
+        /// Go live at once, without the steps before the start
+        #[arg(long)]
+        at_start: bool,
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// How the run under way stands
+    Status {
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Do the run's next step now
+    Step {
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Leave the run's next step out
+    Skip {
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Begin no further step
+    Hold {
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Go on after a hold
+    Release {
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// A new address for the calendar's feed
+    Feed {
         /// One JSON object
         #[arg(long)]
         json: bool,

@@ -27,6 +27,19 @@ pub async fn request_by(
     path: &str,
     body: Option<Value>,
 ) -> anyhow::Result<Value> {
+    let body = body.map_or_else(String::new, |body| body.to_string());
+    let answer = request_text(socket, method, path, "application/json", body).await?;
+    Ok(serde_json::from_str(&answer).unwrap_or(Value::Null))
+}
+
+/// Sends text of that type and gives the answer's text. An answer that is a problem is an error with its title.
+pub async fn request_text(
+    socket: &Path,
+    method: &str,
+    path: &str,
+    kind: &str,
+    body: String,
+) -> anyhow::Result<String> {
     let stream = UnixStream::connect(socket).await.map_err(|error| {
         anyhow!(
             "no daemon answers on {} ({error}); is `regia run` up, and with the same --state?",
@@ -40,15 +53,13 @@ pub async fn request_by(
         .method(method)
         .uri(path)
         .header(header::HOST, "regia")
-        .header(header::CONTENT_TYPE, "application/json")
-        .body(Full::new(body.map_or_else(Bytes::new, |body| {
-            Bytes::from(body.to_string())
-        })))?;
+        .header(header::CONTENT_TYPE, kind)
+        .body(Full::new(Bytes::from(body)))?;
     let answer = sender.send_request(request).await?;
     let status = answer.status();
     let bytes = answer.into_body().collect().await?.to_bytes();
-    let value: Value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
     if !status.is_success() {
+        let value: Value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
         let title = value.get("title").and_then(Value::as_str);
         bail!(
             "{}",
@@ -58,5 +69,5 @@ pub async fn request_by(
             )
         );
     }
-    Ok(value)
+    Ok(String::from_utf8(bytes.into())?)
 }

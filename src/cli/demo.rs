@@ -66,7 +66,22 @@ pub async fn demo(args: DemoArgs) -> anyhow::Result<u8> {
     let store = memory.store.clone();
     let mut session = session::start(settings, Some(memory)).await?;
     let preflight = preflight::start(session.clone(), state.clone());
-    let opened = crate::panel::open(config, &state, session.clone(), preflight, Some(store));
+    let alerts = crate::alert::start(session.clone());
+    let schedule = crate::schedule::start(
+        session.clone(),
+        preflight.clone(),
+        alerts,
+        Some(store.clone()),
+    )
+    .await?;
+    let opened = crate::panel::open(
+        config,
+        &state,
+        session.clone(),
+        preflight,
+        schedule,
+        Some(store),
+    );
     let api = opened.await?;
     let (end_socket, ended) = oneshot::channel::<()>();
     let ended = async move {

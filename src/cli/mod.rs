@@ -13,6 +13,7 @@ mod report;
 mod run;
 mod scene;
 mod service;
+mod show;
 
 pub use args::Cli;
 
@@ -46,6 +47,7 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Demo(args) => block_on(demo::demo(args))?.into(),
         Command::Preflight(args) => block_on(preflight::preflight(&state, args))?.into(),
         Command::Live { command } => block_on(live::live(state, command))?.into(),
+        Command::Show { command } => block_on(show::show(&state, command))?.into(),
         Command::Scene { command } => block_on(scene::scene(&state, command))?.into(),
         Command::Overlay { command } => block_on(scene::overlay(&state, command))?.into(),
         Command::Title { id, lines, json } => {

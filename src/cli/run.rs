@@ -1,9 +1,11 @@
 //! `regia run`: the daemon.
 
 use super::{BAD_USAGE, FAILED, panel, service};
+use crate::alert;
 use crate::config;
 use crate::panel::api;
 use crate::preflight;
+use crate::schedule;
 use crate::session::event::Who;
 use crate::session::keys::Memory;
 use crate::session::{self, SessionError, SessionHandle, StartAsk, StopAsk};
@@ -45,7 +47,22 @@ pub async fn run(config: Option<&Path>, state: &Path, live: bool) -> anyhow::Res
     let store = memory.store.clone();
     let session = session::start(loaded.settings, Some(memory)).await?;
     let preflight = preflight::start(session.clone(), state.to_owned());
-    let opened = crate::panel::open(path.clone(), state, session.clone(), preflight, Some(store));
+    let alerts = alert::start(session.clone());
+    let schedule = schedule::start(
+        session.clone(),
+        preflight.clone(),
+        alerts,
+        Some(store.clone()),
+    )
+    .await?;
+    let opened = crate::panel::open(
+        path.clone(),
+        state,
+        session.clone(),
+        preflight,
+        schedule,
+        Some(store),
+    );
     let api = opened.await?;
     let (shutdown, stopped) = watch::channel(false);
     let ended = async move {

@@ -4,6 +4,7 @@
 //! the machine itself. The sections are read by `programme`, `inputs` and `outputs` through `reader`; `rules` asks `platform`
 //! what each destination's platform has against them.
 
+mod alerts;
 pub mod check;
 mod desk;
 pub mod environment;
@@ -20,15 +21,20 @@ mod report;
 mod rules;
 mod scenes;
 pub mod settings;
+pub mod show;
+mod shows;
 mod sound;
 mod titles;
 
 pub use crate::secret::{Credentials, Secret};
+pub use alerts::HOOK_EVENTS;
 pub use desk::*;
 pub use environment::{Environment, Look, System};
 pub use picture::*;
 pub use problem::{ConfigErrors, Place as TextPlace, Problem, Severity};
 pub use settings::*;
+pub use show::Show;
+pub use shows::{CONFLICT_DAYS, CONFLICT_TIMES, conflict_text, parse_show};
 pub use titles::CountdownTo;
 
 use reader::Table;
@@ -121,11 +127,9 @@ fn read(root: &Table<'_>, base: &Path, env: &dyn Environment) -> Settings {
     let recordings = outputs::recordings(root, base, env);
     let panel = programme::panel(root, base, env);
     let session = programme::session(root, &scenes, &destinations);
-    for (key, what) in [("schedule", "schedule"), ("show", "schedule")] {
-        root.not_yet(key, what, "");
-    }
-    root.finish();
-    Settings {
+    let alerts = alerts::alerts(root, base, env);
+    let hooks = alerts::hooks(root, base, env);
+    let mut settings = Settings {
         programme,
         window,
         sources,
@@ -138,5 +142,11 @@ fn read(root: &Table<'_>, base: &Path, env: &dyn Environment) -> Settings {
         recordings,
         panel,
         session,
-    }
+        shows: Vec::new(),
+        alerts,
+        hooks,
+    };
+    settings.shows = shows::shows(root, &shows::Known::of(&settings));
+    root.finish();
+    settings
 }

@@ -368,9 +368,15 @@ pub(super) fn recordings(root: &Table<'_>, base: &Path, env: &dyn Environment) -
     for (table, id) in tables.iter().zip(ids(&tables)) {
         let kind = recording_kind(table);
         let path = directory(table, base, env);
+        let auto = table.boolean("auto").unwrap_or(true);
         table.finish();
         if let (Some(id), Some(kind), Some(path)) = (id, kind, path) {
-            recordings.push(Recording { id, kind, path });
+            recordings.push(Recording {
+                id,
+                kind,
+                path,
+                auto,
+            });
         }
     }
     recordings

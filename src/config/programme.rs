@@ -112,8 +112,6 @@ pub(super) fn session(root: &Table<'_>, scenes: &[Scene], destinations: &[Destin
             unknown_reference(table.report(), &at, "scene", scene, &ids);
             return None;
         }
-        let what = "this version of Regia shows the slate instead";
-        table.warning("closing_scene", what, "");
         Some(scene.to_owned())
     });
     let closing = table

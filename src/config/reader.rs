@@ -21,7 +21,6 @@ pub(super) struct Table<'r> {
     at: At,
     /// What a problem calls this kind of table in a list of its keys.
     known: RefCell<Vec<&'static str>>,
-    refused: RefCell<Vec<&'static str>>,
 }
 
 impl<'r> Table<'r> {
@@ -35,13 +34,11 @@ impl<'r> Table<'r> {
 
     fn new(report: &'r Report<'r>, inner: Option<&'r DeTable<'r>>, at: At) -> Self {
         let known = RefCell::default();
-        let refused = RefCell::default();
         Table {
             report,
             inner,
             at,
             known,
-            refused,
         }
     }
 
@@ -97,19 +94,6 @@ impl<'r> Table<'r> {
         }
     }
 
-    /// A key of the design that this version can't honour yet: refused in so many words rather than as unknown.
-    pub fn not_yet(&self, key: &'static str, what: &str, instead: &str) {
-        self.refused.borrow_mut().push(key);
-        if let Some((name, _)) = self.inner.and_then(|inner| inner.get_key_value(key)) {
-            let at = At {
-                path: self.path_of(key),
-                offset: name.span().start,
-            };
-            let what = format!("this version of Regia has no {what} yet");
-            self.report.problem(&at, what, instead);
-        }
-    }
-
     fn value(&self, key: &'static str) -> Option<&'r Spanned<DeValue<'r>>> {
         let mut known = self.known.borrow_mut();
         if !known.contains(&key) {
@@ -139,6 +123,43 @@ impl<'r> Table<'r> {
                 None
             }
         }
+    }
+
+    /// A string, or one of TOML's own dates and times as it is written.
+    pub fn string_or_date(&self, key: &'static str, example: &str) -> Option<String> {
+        let value = self.inner.and_then(|inner| inner.get(key));
+        if let Some(DeValue::Datetime(date)) = value.map(Spanned::get_ref) {
+            // Counts as asked for.
+            self.value(key);
+            return Some(date.to_string());
+        }
+        self.string(key, example).map(str::to_owned)
+    }
+
+    /// Of a table whose keys are nobody's but the writer's: each key and its string, with its place.
+    pub fn any_strings(&self, key: &'static str) -> Vec<(String, String, At)> {
+        let Some(value) = self.value(key) else {
+            return Vec::new();
+        };
+        let DeValue::Table(table) = value.get_ref() else {
+            let example = format!("{key} = {{ main = \"…\" }}");
+            self.wrong_type(&self.at(key), value.get_ref(), "a table", &example);
+            return Vec::new();
+        };
+        let mut found = Vec::new();
+        for (name, value) in table {
+            let at = At {
+                path: format!("{}.{}", self.path_of(key), name.get_ref()),
+                offset: value.span().start,
+            };
+            match value.get_ref() {
+                DeValue::String(text) => {
+                    found.push((name.get_ref().to_string(), text.to_string(), at))
+                }
+                other => self.wrong_type(&at, other, "a string", ""),
+            }
+        }
+        found
     }
 
     /// For keys that take a string or something else.
@@ -363,7 +384,7 @@ impl<'r> Table<'r> {
         let known = self.known.borrow();
         for (name, _) in self.inner.into_iter().flatten() {
             let key = name.get_ref().as_ref();
-            if known.contains(&key) || self.refused.borrow().contains(&key) {
+            if known.contains(&key) {
                 continue;
             }
             let at = At {

@@ -3,6 +3,7 @@
 
 use super::desk::SourceAudio;
 use super::picture::{Overlay, Scene, Title};
+use super::show::Show;
 use crate::media::FrameRate;
 use crate::platform::{self, Overrides};
 use crate::secret::{Credentials, Secret};
@@ -26,6 +27,89 @@ pub struct Settings {
     pub recordings: Vec<Recording>,
     pub panel: Panel,
     pub session: Session,
+    /// Those of the configuration; others are in the store.
+    pub shows: Vec<Show>,
+    pub alerts: Vec<Alert>,
+    pub hooks: Vec<Hook>,
+}
+
+/// Somebody who is told.
+#[derive(Clone, Debug)]
+pub struct Alert {
+    pub id: String,
+    /// What is less than this is not told.
+    pub least: AlertLevel,
+    pub way: AlertWay,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AlertLevel {
+    Info,
+    Warning,
+    Problem,
+}
+
+#[derive(Clone, Debug)]
+pub enum AlertWay {
+    Email(Email),
+    Webhook(Webhook),
+}
+
+#[derive(Clone, Debug)]
+pub struct Email {
+    pub security: MailSecurity,
+    pub host: String,
+    pub port: u16,
+    pub credentials: Option<Credentials>,
+    pub from: String,
+    pub to: Vec<String>,
+    pub tls_ca_file: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MailSecurity {
+    /// From the first byte.
+    Tls,
+    StartTls,
+    /// On this machine only.
+    None,
+}
+
+#[derive(Clone, Debug)]
+pub struct Webhook {
+    /// It may have a token in it.
+    pub url: Secret,
+    pub form: WebhookForm,
+    /// What is sent is signed with it (HMAC-SHA256).
+    pub signing: Option<Secret>,
+    /// Sent as a bearer token.
+    pub token: Option<Secret>,
+    /// Telegram's.
+    pub chat: Option<String>,
+    /// Matrix's.
+    pub room: Option<String>,
+    pub tls_ca_file: Option<PathBuf>,
+}
+
+/// What a webhook wants to be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WebhookForm {
+    Json,
+    Ntfy,
+    Matrix,
+    Telegram,
+}
+
+/// A program that is run at events of the log.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Hook {
+    pub id: String,
+    /// The log's words.
+    pub on: Vec<String>,
+    /// The program's path and its arguments; never read by a shell.
+    pub command: Vec<String>,
+    pub time_out: Duration,
 }
 
 /// What holds for every broadcast.
@@ -288,6 +372,15 @@ pub struct Destination {
 }
 
 impl Destination {
+    /// It with the key of another slot, where one is named.
+    pub fn with_slot(&self, slot: Option<&String>) -> Destination {
+        let mut destination = self.clone();
+        if let Some(slot) = slot {
+            destination.key = StreamKey::Slot(slot.clone());
+        }
+        destination
+    }
+
     /// The platform's rules with this destination's own.
     pub fn rules(&self) -> platform::Rules {
         platform::or_custom(&self.platform).with(&self.rules)
@@ -344,6 +437,8 @@ pub struct Recording {
     pub kind: RecordingKind,
     /// A directory.
     pub path: PathBuf,
+    /// Every broadcast makes it; else a step of a show does.
+    pub auto: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

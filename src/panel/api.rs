@@ -8,6 +8,7 @@ use super::idempotency::Replays;
 use super::problem::{Body, Problem, Refused};
 use super::{assets, metrics, openapi, preflight, preview, recordings, system};
 use crate::preflight::Preflight;
+use crate::schedule::Schedule;
 use crate::session::control::Refusal;
 use crate::session::{SessionError, SessionHandle, StartAsk, Status, StopAsk};
 use axum::extract::{FromRef, State};
@@ -18,6 +19,7 @@ use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::future::IntoFuture;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
@@ -31,6 +33,7 @@ use utoipa::ToSchema;
 pub struct Api {
     pub session: SessionHandle,
     pub preflight: Preflight,
+    pub schedule: Schedule,
     pub access: Access,
     pub events: Events,
     pub configuration: Configuration,
@@ -42,6 +45,12 @@ pub struct Api {
 impl FromRef<Api> for SessionHandle {
     fn from_ref(api: &Api) -> Self {
         api.session.clone()
+    }
+}
+
+impl FromRef<Api> for Schedule {
+    fn from_ref(api: &Api) -> Self {
+        api.schedule.clone()
     }
 }
 
@@ -103,6 +112,7 @@ pub struct Mark {
 pub fn session_refused(error: SessionError) -> Refused {
     let (status, code) = match &error {
         SessionError::UnknownDestination(_) => (StatusCode::NOT_FOUND, "unknown-destination"),
+        SessionError::UnknownRecording(_) => (StatusCode::NOT_FOUND, "unknown-recording"),
         SessionError::NoDestination => (StatusCode::CONFLICT, "no-destination"),
         SessionError::Key(_) => (StatusCode::CONFLICT, "key"),
         SessionError::NothingDelayed => (StatusCode::CONFLICT, "nothing-delayed"),
@@ -166,6 +176,7 @@ pub fn router(api: Api) -> Router {
         .merge(super::mix::router().with_state(api.session.clone()))
         .merge(super::log::router().with_state(api.session.clone()))
         .merge(super::reports::router().with_state(api.session.clone()))
+        .merge(super::shows::router().with_state(api.schedule.clone()))
         .merge(assets::router())
         .method_not_allowed_fallback(not_allowed)
         .route_layer(middleware::from_fn_with_state(gate, gate::gate))
@@ -208,6 +219,7 @@ pub async fn live_start(
         destinations: start.destinations,
         who: caller.who,
         occurrence: start.occurrence,
+        slots: BTreeMap::new(),
         anyway,
         idempotency: idempotency(&headers),
     };

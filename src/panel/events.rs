@@ -310,6 +310,7 @@ fn something_happened(before: &Status, now: &Status) -> bool {
         || before.session != now.session
         || before.scene != now.scene
         || before.preview != now.preview
+        || before.mix != now.mix
         || before.alarms != now.alarms
         || before.notices != now.notices
         || destinations(before) != destinations(now)

@@ -19,6 +19,7 @@ mod problem;
 mod recordings;
 mod reports;
 mod server;
+pub mod shows;
 mod system;
 mod tls;
 
@@ -30,6 +31,7 @@ pub use server::Server;
 pub use tls::{Certificates, TlsError, host_name};
 
 use crate::preflight::Preflight;
+use crate::schedule::Schedule;
 use crate::session::SessionHandle;
 use crate::store::{Store, StoreError};
 use std::path::{Path, PathBuf};
@@ -41,6 +43,7 @@ pub async fn open(
     state: &Path,
     session: SessionHandle,
     preflight: Preflight,
+    schedule: Schedule,
     store: Option<Store>,
 ) -> Result<Api, StoreError> {
     let access = Access::open(store).await?;
@@ -49,6 +52,7 @@ pub async fn open(
         configuration: Configuration::new(config, state, session.clone()),
         session,
         preflight,
+        schedule,
         access,
         state: state.to_owned(),
         started: Instant::now(),

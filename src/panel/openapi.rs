@@ -2,7 +2,7 @@
 
 use super::configuration::KINDS;
 use super::{access, api, configuration, events, keys, log, metrics, preflight, preview};
-use super::{mix, recordings, reports, system};
+use super::{mix, recordings, reports, shows, system};
 use axum::Json;
 use utoipa::openapi::path::{Parameter, ParameterIn, PathItem};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
@@ -32,6 +32,8 @@ use utoipa::{Modify, OpenApi};
         configuration::config, configuration::put_config, configuration::check, configuration::undo,
         configuration::versions, configuration::put_entry, configuration::delete_entry,
         configuration::sources, configuration::destinations, configuration::titles, configuration::overlays,
+        shows::schedule, shows::token, shows::list, shows::save, shows::show, shows::put, shows::delete, shows::import,
+        shows::export, shows::run, shows::step, shows::feed,
         system::system, system::healthz, metrics::metrics, document,
     ),
     modifiers(&Finish)

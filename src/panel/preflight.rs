@@ -62,6 +62,7 @@ pub async fn report(
         destinations: ids.filter(|id| !id.is_empty()).map(str::to_owned).collect(),
         planned,
         occurrence: which.occurrence,
+        ..Ask::default()
     };
     Ok(Json(preflight.report(ask).await?))
 }
@@ -71,7 +72,7 @@ pub async fn clear(preflight: &Preflight, start: &Start) -> Result<Option<Anyway
     let ask = Ask {
         destinations: start.destinations.clone(),
         occurrence: start.occurrence.clone(),
-        planned: None,
+        ..Ask::default()
     };
     let Some(reason) = &start.anyway else {
         preflight.clear(ask).await?;

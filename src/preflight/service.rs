@@ -8,7 +8,7 @@ use super::{machine, network};
 use crate::config::{Destination, Settings};
 use crate::doctor::{self, Clock};
 use crate::session::{SessionHandle, SourceStatus, Status};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -49,6 +49,8 @@ pub struct Ask {
     pub planned: Option<Duration>,
     /// The occurrence of a show that it is for: keys may be bound to one.
     pub occurrence: Option<String>,
+    /// The key slots that the show publishes from, by the destinations' ids.
+    pub slots: BTreeMap<String, String>,
 }
 
 /// How others ask. Cloning makes another handle.
@@ -249,6 +251,7 @@ impl Service {
         }
         for destination in idle {
             let occurrence = ask.occurrence.as_deref();
+            let destination = &destination.with_slot(ask.slots.get(&destination.id));
             let key = keys::look_up(self.session.keyring(), destination, occurrence).await;
             rows.push(judge::key(&key, destination));
         }

@@ -262,6 +262,15 @@ pub enum Event {
         reason: String,
     },
 
+    /// A recording was asked for apart from the broadcast's own, and the file that it makes.
+    RecordingOn {
+        recording: String,
+        file: String,
+    },
+    RecordingOff {
+        recording: String,
+    },
+
     /// Set by an operator, to find the moment again.
     Marker {
         text: String,
@@ -296,6 +305,64 @@ pub enum Event {
     },
     KeyDeleted {
         slot: String,
+    },
+
+    /// A show's run begins: its first step is due.
+    ShowBegins {
+        show: String,
+        /// As a key slot may name it.
+        occurrence: String,
+        /// When it goes live: milliseconds since 1970-01-01 UTC.
+        start_ms: i64,
+    },
+    ShowStep {
+        show: String,
+        occurrence: String,
+        /// From 1.
+        step: u32,
+        what: String,
+        /// After its planned time; None: it had none.
+        late_ms: Option<f64>,
+        /// Empty: nothing is to be said.
+        note: String,
+    },
+    ShowStepFailed {
+        show: String,
+        occurrence: String,
+        step: u32,
+        what: String,
+        reason: String,
+    },
+    ShowStepSkipped {
+        show: String,
+        occurrence: String,
+        step: u32,
+        what: String,
+        reason: String,
+    },
+    ShowHeld {
+        show: String,
+        occurrence: String,
+    },
+    ShowReleased {
+        show: String,
+        occurrence: String,
+        held_s: f64,
+    },
+    /// Its time came and nothing was done.
+    ShowMissed {
+        show: String,
+        occurrence: String,
+        reason: String,
+    },
+    ShowOver {
+        show: String,
+        occurrence: String,
+    },
+    /// Somebody could not be told.
+    AlertFailed {
+        alert: String,
+        reason: String,
     },
     /// Somebody changed the configuration.
     ConfigChanged {
@@ -642,6 +709,10 @@ impl fmt::Display for Event {
             Event::Ended { delivered_s } => {
                 write!(f, "The broadcast has ended after {}.", span(*delivered_s))
             }
+            Event::RecordingOn { recording, file } => {
+                write!(f, "Recording {recording} begins: {file}.")
+            }
+            Event::RecordingOff { recording } => write!(f, "Recording {recording} ends."),
             Event::Sample {
                 destination, kbps, ..
             } => write!(f, "{destination} is sent {kbps} kb/s."),
@@ -649,6 +720,45 @@ impl fmt::Display for Event {
                 write!(f, "A key was saved in slot {slot}: {fingerprint}.")
             }
             Event::KeyDeleted { slot } => write!(f, "The key in slot {slot} was deleted."),
+            Event::ShowBegins { occurrence, .. } => write!(f, "The run of {occurrence} begins."),
+            Event::ShowStep {
+                show,
+                step,
+                what,
+                note,
+                ..
+            } => {
+                write!(f, "{show}, step {step}: {what}")?;
+                match note.as_str() {
+                    "" => f.write_str("."),
+                    note => write!(f, " ({note})."),
+                }
+            }
+            Event::ShowStepFailed {
+                show,
+                step,
+                what,
+                reason,
+                ..
+            } => write!(f, "{show}, step {step} ({what}) failed: {reason}."),
+            Event::ShowStepSkipped {
+                show,
+                step,
+                what,
+                reason,
+                ..
+            } => write!(f, "{show}, step {step} ({what}) is left out: {reason}."),
+            Event::ShowHeld { show, .. } => write!(f, "{show} is held."),
+            Event::ShowReleased { show, held_s, .. } => {
+                write!(f, "{show} goes on after {}.", span(*held_s))
+            }
+            Event::ShowMissed {
+                occurrence, reason, ..
+            } => write!(f, "{occurrence} was missed: {reason}."),
+            Event::ShowOver { occurrence, .. } => write!(f, "The run of {occurrence} is over."),
+            Event::AlertFailed { alert, reason } => {
+                write!(f, "{alert} could not be told: {reason}.")
+            }
             Event::ConfigChanged { what, later } => {
                 let when = if *later {
                     "; it holds when the broadcast has ended"

@@ -150,6 +150,13 @@ impl Keyring {
         self.resolve(destination, occurrence.as_deref()).await
     }
 
+    /// The slot that holds the key of that mark, if one does.
+    pub async fn slot_of(&self, mark: KeyMark) -> Option<String> {
+        let slots = self.store.as_ref()?.slots().await.ok()?;
+        let slot = slots.into_iter().find(|slot| slot.mark == mark)?;
+        Some(slot.name)
+    }
+
     /// The key of the session after, if there is one.
     pub async fn next(&self, destination: &Destination) -> Option<(Armed, Secret)> {
         let key = destination.rollover_key.as_ref()?;

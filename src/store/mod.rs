@@ -9,12 +9,14 @@ mod access;
 mod journal;
 mod open;
 mod schema;
+mod shows;
 mod slots;
 pub mod vault;
 
 pub use access::{LoginRow, TokenRow, UserRow};
 pub use journal::{EventRow, SessionRow, Write};
 pub use open::{OPEN_TEXT_FULL, Opened, StoreError};
+pub use shows::{RunRow, ShowRow};
 pub use slots::{Slot, SlotError, SlotInfo, SlotSettings, check_name};
 pub use vault::{KeyMark, Vault, VaultError};
 

@@ -89,7 +89,7 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
     let mut connection = plain(path)?;
     migrate(path, &mut connection)?;
     // The tables that decide anything; damage to the log alone stops nobody.
-    for table in ["session", "slot", "used_key"] {
+    for table in ["session", "slot", "used_key", "show", "show_run"] {
         let verdict: String = connection
             .query_row(&format!("PRAGMA quick_check('{table}')"), [], |row| {
                 row.get(0)
@@ -254,15 +254,41 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         drop(open(dir.path()).unwrap());
         let connection = Connection::open(dir.path().join(FILE)).unwrap();
-        connection.pragma_update(None, "user_version", 7).unwrap();
+        connection.pragma_update(None, "user_version", 70).unwrap();
         drop(connection);
         assert_eq!(
             text(dir.path()),
             format!(
-                "the state in {} was written by a newer Regia (its version is 7, this one knows 1): install that one again, or give this one another --state",
-                dir.path().display()
+                "the state in {} was written by a newer Regia (its version is 70, this one knows {}): install that one again, or give this one another --state",
+                dir.path().display(),
+                STEPS.len()
             )
         );
+    }
+
+    /// Every version that was released opens, with what was in it.
+    #[test]
+    fn an_older_store_is_brought_up_to_date() {
+        for version in 1..STEPS.len() {
+            let dir = tempfile::tempdir().unwrap();
+            let old = Connection::open(dir.path().join(FILE)).unwrap();
+            for step in &STEPS[..version] {
+                old.execute_batch(step).unwrap();
+            }
+            old.pragma_update(None, "user_version", version as i64)
+                .unwrap();
+            old.execute("INSERT INTO session VALUES ('kept', 0, NULL, '{}')", [])
+                .unwrap();
+            drop(old);
+            let (new, notices) = open(dir.path()).unwrap();
+            assert!(notices.is_empty(), "{notices:?}");
+            let kept: String = new
+                .query_row("SELECT id FROM session", [], |row| row.get(0))
+                .unwrap();
+            assert_eq!(kept, "kept");
+            new.execute("INSERT INTO show VALUES ('a', '', 0)", [])
+                .unwrap();
+        }
     }
 
     #[test]

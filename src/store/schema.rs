@@ -61,4 +61,32 @@ pub const STEPS: &[&str] = &[
         created_ms INTEGER NOT NULL,
         expires_ms INTEGER
     ) STRICT;",
+    // 3: shows, what became of their occurrences, and the calendar's token.
+    "CREATE TABLE show (
+        id TEXT PRIMARY KEY,
+        -- The keys of a [[show]], as somebody wrote them.
+        text TEXT NOT NULL,
+        saved_ms INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE show_run (
+        occurrence TEXT PRIMARY KEY,
+        show TEXT NOT NULL,
+        start_ms INTEGER NOT NULL,
+        -- NULL: under way, or cut off by a crash.
+        ended_ms INTEGER,
+        -- What a restart needs to go on, as JSON.
+        snapshot TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE show_told (
+        occurrence TEXT NOT NULL,
+        -- Of what people were told: once is enough.
+        what TEXT NOT NULL,
+        at_ms INTEGER NOT NULL,
+        PRIMARY KEY (occurrence, what)
+    ) STRICT;
+    CREATE TABLE feed_token (
+        -- SHA-256 of the token: there is one.
+        hash BLOB PRIMARY KEY,
+        made_ms INTEGER NOT NULL
+    ) STRICT;",
 ];

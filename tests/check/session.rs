@@ -23,7 +23,7 @@ fn the_session() {
             PANEL,
             "[session]\nclosing_scene = \"wide\"\nclosing_s = 5\nresume_within_s = \"2m\"",
         ),
-        &["44:17: warning: session.closing_scene: this version of Regia shows the slate instead"],
+        &[],
     );
     says(
         PANEL,

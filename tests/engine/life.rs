@@ -16,7 +16,7 @@ fn signal(name: &str, pid: u32) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_engine_is_followed_by_another() {
-    let mut show = Show::begin(spec(SourceKind::Test)).await;
+    let mut show = OnAir::begin(spec(SourceKind::Test)).await;
     show.handle.set_bitrate(700);
     show.video_units(30).await;
     let before = show.video.last().unwrap().pts;
@@ -43,7 +43,7 @@ async fn a_killed_engine_is_followed_by_another() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_engine_that_hangs_is_replaced() {
-    let mut show = Show::begin_with(spec(SourceKind::Test), |settings| {
+    let mut show = OnAir::begin_with(spec(SourceKind::Test), |settings| {
         settings.stall_limit = Duration::from_millis(1_500);
     })
     .await;
@@ -62,7 +62,7 @@ async fn an_engine_that_hangs_is_replaced() {
 async fn an_engine_that_can_not_start_says_why() {
     let mut spec = spec(SourceKind::Test);
     spec.scenes.clear();
-    let mut show = Show::begin(spec).await;
+    let mut show = OnAir::begin(spec).await;
     show.until("its end", |s| !s.ends.is_empty()).await;
     assert_eq!(
         show.ends[0],
@@ -71,7 +71,7 @@ async fn an_engine_that_can_not_start_says_why() {
     show.finish().await;
     drop(show);
 
-    let mut show = Show::begin_with(crate::support::spec(SourceKind::Test), |settings| {
+    let mut show = OnAir::begin_with(crate::support::spec(SourceKind::Test), |settings| {
         settings.program = "/nowhere/regia".into();
     })
     .await;

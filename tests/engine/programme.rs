@@ -7,7 +7,7 @@ use regia::media::{FrameRate, MediaTime, Track};
 use regia::stamp;
 
 /// What must hold of any programme.
-fn assert_sound(show: &Show, fps: FrameRate, gop: usize) {
+fn assert_sound(show: &OnAir, fps: FrameRate, gop: usize) {
     let config = &show.configs[0];
     assert_eq!(show.configs.len(), 1, "the configuration changed");
     let avcc = &config.video.avcc;
@@ -51,7 +51,7 @@ fn assert_sound(show: &Show, fps: FrameRate, gop: usize) {
     assert!(apart < 50_000, "the tracks start {apart} µs apart");
 }
 
-fn assert_stamps(show: &Show, fps: FrameRate) {
+fn assert_stamps(show: &OnAir, fps: FrameRate) {
     let mut last = None;
     for unit in &show.video {
         let stamp = stamp::find(&unit.data).expect("a stamp");
@@ -66,7 +66,7 @@ fn assert_stamps(show: &Show, fps: FrameRate) {
 }
 
 /// Sound beside pictures: never more than 200 ms ahead of the video's decode time or behind it.
-fn assert_side_by_side(show: &Show) {
+fn assert_side_by_side(show: &OnAir) {
     let (mut video, mut audio) = (None, None);
     let running = show.order.len() - show.order.len() / 10;
     for (track, ms) in &show.order[..running] {
@@ -82,7 +82,7 @@ fn assert_side_by_side(show: &Show) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_programme_is_whole() {
-    let mut show = Show::begin(spec(SourceKind::Test)).await;
+    let mut show = OnAir::begin(spec(SourceKind::Test)).await;
     show.video_units(190).await;
     show.finish().await;
     assert_sound(&show, FPS, 60);
@@ -105,7 +105,7 @@ async fn a_looped_file_is_whole_at_a_fractional_rate() {
     };
     spec.programme.fps = fps;
     spec.programme.video.tune = Tune::Latency;
-    let mut show = Show::begin(spec).await;
+    let mut show = OnAir::begin(spec).await;
     show.video_units(190).await;
     show.finish().await;
     assert_sound(&show, fps, 60);
@@ -119,7 +119,7 @@ async fn openh264_does_it_too_and_stamps_can_be_left_out() {
     let mut spec = spec(SourceKind::Test);
     spec.programme.video.encoder = EncoderChoice::Openh264;
     spec.programme.stamp = false;
-    let mut show = Show::begin(spec).await;
+    let mut show = OnAir::begin(spec).await;
     show.video_units(130).await;
     show.finish().await;
     assert_sound(&show, FPS, 60);
@@ -148,7 +148,7 @@ async fn openh264_does_it_too_and_stamps_can_be_left_out() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn flash_and_beep_come_together() {
-    let mut show = Show::begin(spec(SourceKind::Test)).await;
+    let mut show = OnAir::begin(spec(SourceKind::Test)).await;
     show.video_units(160).await;
     show.finish().await;
     let (flashes, beeps) = show.flashes_and_beeps();
@@ -184,7 +184,7 @@ async fn laps_of_a_file_join_without_gap_or_drift() {
             path.to_str().unwrap(),
         ],
     );
-    let mut show = Show::begin(spec(SourceKind::File { path, repeat: true })).await;
+    let mut show = OnAir::begin(spec(SourceKind::File { path, repeat: true })).await;
     show.video_units(400).await;
     show.finish().await;
     let (flashes, beeps) = show.flashes_and_beeps();
@@ -212,12 +212,12 @@ fn nearest(times: &[i64], to: i64) -> i64 {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_bitrate_is_held_and_changes_in_flight() {
     let directory = tempfile::tempdir().unwrap();
-    let mut show = Show::begin(spec(SourceKind::File {
+    let mut show = OnAir::begin(spec(SourceKind::File {
         path: clip(directory.path()),
         repeat: true,
     }))
     .await;
-    let rate = |show: &Show, from: usize| {
+    let rate = |show: &OnAir, from: usize| {
         let units = &show.video[from..];
         let bits: usize = units.iter().map(|u| u.data.len() * 8).sum();
         bits as f64 / 1_000.0 / (units.len() as f64 / FPS.as_f64())

@@ -8,7 +8,7 @@ use regia::config::*;
 async fn a_missing_file_is_told_and_taken_once_it_is_there() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("late.mp4");
-    let mut show = Show::begin(spec(SourceKind::File {
+    let mut show = OnAir::begin(spec(SourceKind::File {
         path: path.clone(),
         repeat: true,
     }))
@@ -47,7 +47,7 @@ async fn a_file_that_ends_is_followed_by_its_slate() {
         repeat: false,
     });
     spec.sources[0].slate = Some(slate);
-    let mut show = Show::begin(spec).await;
+    let mut show = OnAir::begin(spec).await;
     show.source_is(SourceState::Live).await;
     let detail = show.source_is(SourceState::Lost).await;
     assert_eq!(detail, format!("{} has ended", path.display()));
@@ -87,7 +87,7 @@ async fn what_can_not_be_decoded_is_told() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("words.mp4");
     std::fs::write(&path, "no film at all\n".repeat(100)).unwrap();
-    let mut show = Show::begin(spec(SourceKind::File {
+    let mut show = OnAir::begin(spec(SourceKind::File {
         path: path.clone(),
         repeat: true,
     }))
@@ -103,7 +103,7 @@ async fn what_can_not_be_decoded_is_told() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn devices_that_are_not_there_are_told() {
-    let mut show = Show::begin(spec(SourceKind::V4l2 {
+    let mut show = OnAir::begin(spec(SourceKind::V4l2 {
         device: "/dev/video-none".into(),
     }))
     .await;
@@ -116,7 +116,7 @@ async fn devices_that_are_not_there_are_told() {
     show.finish().await;
     drop(show);
 
-    let mut show = Show::begin(spec(SourceKind::Alsa {
+    let mut show = OnAir::begin(spec(SourceKind::Alsa {
         device: "hw:31".into(),
     }))
     .await;
@@ -128,7 +128,7 @@ async fn devices_that_are_not_there_are_told() {
     show.finish().await;
     drop(show);
 
-    let mut show = Show::begin(spec(SourceKind::Rtsp {
+    let mut show = OnAir::begin(spec(SourceKind::Rtsp {
         url: "rtsp://admin:hunter2@127.0.0.1:22009/stage?token=abc".into(),
     }))
     .await;
@@ -158,7 +158,7 @@ async fn a_picture_is_shown_with_its_aspect() {
             path.to_str().unwrap(),
         ],
     );
-    let mut show = Show::begin(spec(SourceKind::Image { path })).await;
+    let mut show = OnAir::begin(spec(SourceKind::Image { path })).await;
     show.source_is(SourceState::Live).await;
     show.video_units(60).await;
     show.finish().await;

@@ -1,5 +1,6 @@
 //! One engine under its supervisor, and what it said so far.
 
+use regia::bridge::mix::Thumbnail;
 use regia::bridge::protocol::{EngineEvent, SourceState, Up};
 use regia::bridge::supervisor::{EngineHandle, EngineOutput, SupervisorSettings, start};
 use regia::config::*;
@@ -23,7 +24,7 @@ pub fn alone_blocking() -> MutexGuard<'static, ()> {
     ONE_AT_A_TIME.blocking_lock()
 }
 
-pub struct Show {
+pub struct OnAir {
     pub handle: EngineHandle,
     outputs: mpsc::Receiver<EngineOutput>,
     pub video: Vec<MediaUnit>,
@@ -32,6 +33,7 @@ pub struct Show {
     pub order: Vec<(Track, i64)>,
     pub configs: Vec<StreamConfig>,
     pub events: Vec<EngineEvent>,
+    pub thumbnails: Vec<Thumbnail>,
     /// Pids of the runs so far.
     pub pids: Vec<u32>,
     pub ends: Vec<String>,
@@ -77,21 +79,21 @@ pub fn engine_program() -> PathBuf {
     env!("CARGO_BIN_EXE_regia").into()
 }
 
-impl Show {
-    pub async fn begin(spec: EngineSpec) -> Show {
+impl OnAir {
+    pub async fn begin(spec: EngineSpec) -> OnAir {
         Self::begin_with(spec, |_| {}).await
     }
 
     pub async fn begin_with(
         spec: EngineSpec,
         adjust: impl FnOnce(&mut SupervisorSettings),
-    ) -> Show {
+    ) -> OnAir {
         let alone = ONE_AT_A_TIME.lock().await;
         let (tx, outputs) = mpsc::channel(64);
         let mut settings = SupervisorSettings::new(spec).unwrap();
         settings.program = engine_program();
         adjust(&mut settings);
-        Show {
+        OnAir {
             handle: start(settings, tx),
             outputs,
             video: Vec::new(),
@@ -99,6 +101,7 @@ impl Show {
             order: Vec::new(),
             configs: Vec::new(),
             events: Vec::new(),
+            thumbnails: Vec::new(),
             pids: Vec::new(),
             ends: Vec::new(),
             _alone: alone,
@@ -106,7 +109,7 @@ impl Show {
     }
 
     /// Listens until `enough`.
-    pub async fn until(&mut self, what: &str, enough: impl Fn(&Show) -> bool) {
+    pub async fn until(&mut self, what: &str, enough: impl Fn(&OnAir) -> bool) {
         let deadline = Instant::now() + PATIENCE;
         while !enough(self) {
             match timeout_at(deadline, self.outputs.recv()).await {
@@ -124,7 +127,7 @@ impl Show {
     }
 
     pub async fn source_is(&mut self, state: SourceState) -> String {
-        let of = |show: &Show| match show.events.iter().rev().find_map(source_state) {
+        let of = |show: &OnAir| match show.events.iter().rev().find_map(source_state) {
             Some((now, detail)) if now == state => Some(detail),
             _ => None,
         };
@@ -155,7 +158,8 @@ impl Show {
                 Up::Config(config) => self.configs.push(config),
                 Up::Event(event) => self.events.push(event),
                 // Only where it was asked for.
-                Up::Slate(_) | Up::Thumbnail(_) => {}
+                Up::Slate(_) => {}
+                Up::Thumbnail(thumbnail) => self.thumbnails.push(thumbnail),
                 Up::Unit(unit) => {
                     assert!(!self.configs.is_empty(), "a unit before its configuration");
                     self.order.push((unit.track, unit.dts.as_millis()));
@@ -206,7 +210,7 @@ impl Show {
     }
 }
 
-impl Show {
+impl OnAir {
     /// When the upper half turns white and when a loud sound begins, in µs, as a viewer's decoder gives them.
     pub fn flashes_and_beeps(&self) -> (Vec<i64>, Vec<i64>) {
         let directory = tempfile::tempdir().unwrap();

@@ -74,7 +74,7 @@ async fn a_delay_is_as_long_as_it_says() {
     for delay_ms in [0, 250] {
         let mut spec = spec(SourceKind::Test);
         spec.sources[0].audio.delay_ms = delay_ms;
-        let mut show = Show::begin(spec).await;
+        let mut show = OnAir::begin(spec).await;
         show.video_units(200).await;
         show.finish().await;
         let (flashes, beeps) = show.flashes_and_beeps();

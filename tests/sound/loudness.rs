@@ -27,7 +27,7 @@ async fn integrated_loudness_is_ffmpegs() {
         "ffmpeg",
         &[&arguments[..], &[path.to_str().unwrap()]].concat(),
     );
-    let mut show = Show::begin(programme(&path, SourceAudio::default())).await;
+    let mut show = OnAir::begin(programme(&path, SourceAudio::default())).await;
     show.source_is(SourceState::Live).await;
     show.video_units(22 * 30).await;
     show.finish().await;

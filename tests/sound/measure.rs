@@ -50,7 +50,7 @@ pub fn programme(path: &Path, audio: SourceAudio) -> EngineSpec {
 
 /// What the programme sounded like after `seconds`: left and right. The beginning, where all of it fades in, is left out.
 pub async fn listen(spec: EngineSpec, seconds: usize) -> [Vec<f32>; 2] {
-    let mut show = Show::begin(spec).await;
+    let mut show = OnAir::begin(spec).await;
     show.source_is(SourceState::Live).await;
     show.video_units((seconds + 1) * 30).await;
     show.finish().await;
@@ -59,7 +59,7 @@ pub async fn listen(spec: EngineSpec, seconds: usize) -> [Vec<f32>; 2] {
 }
 
 /// Everything, as ffmpeg decodes it.
-pub fn decoded(show: &Show) -> [Vec<f32>; 2] {
+pub fn decoded(show: &OnAir) -> [Vec<f32>; 2] {
     let directory = tempfile::tempdir().unwrap();
     let (_, audio) = show.write(directory.path());
     let input = audio.to_str().unwrap();

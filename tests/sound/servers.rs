@@ -102,7 +102,7 @@ async fn sound_of_pulseaudio_is_heard_and_comes_back() {
     spec.programme.height = 90;
     spec.programme.audio.bitrate_kbps = 320;
     let (spec, script) = with_server(spec, &server);
-    let mut show = Show::begin_with(spec, |settings| settings.program = script).await;
+    let mut show = OnAir::begin_with(spec, |settings| settings.program = script).await;
     show.source_is(SourceState::Live).await;
     show.video_units(120).await;
     // The server is restarted, as an update or a crash does.
@@ -137,7 +137,7 @@ async fn a_picture_has_the_sound_that_is_bound_to_it() {
     spec.sources[0].audio.device = Some("pulse:hall.monitor".into());
     spec.programme.audio.bitrate_kbps = 320;
     let (spec, script) = with_server(spec, &server);
-    let mut show = Show::begin_with(spec, |settings| settings.program = script).await;
+    let mut show = OnAir::begin_with(spec, |settings| settings.program = script).await;
     show.video_units(150).await;
     show.finish().await;
     let [left, _] = decoded(&show);
@@ -153,8 +153,8 @@ async fn a_picture_has_the_sound_that_is_bound_to_it() {
 
     let mut spec = spec_with_a_device_that_is_not_there();
     spec.programme.audio.bitrate_kbps = 320;
-    let mut show = Show::begin(spec).await;
-    let no_sound = |show: &Show| {
+    let mut show = OnAir::begin(spec).await;
+    let no_sound = |show: &OnAir| {
         let mut states = show.events.iter().filter_map(source_state);
         states.any(|(state, detail)| {
             state == SourceState::Live && detail.starts_with("no sound: hw:31: ")

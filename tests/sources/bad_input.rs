@@ -48,7 +48,7 @@ async fn show(path: &Path, seconds_of_it: f64) -> Shown {
         path: path.to_owned(),
         repeat: true,
     };
-    let mut show = Show::begin(watched(kind, directory.path())).await;
+    let mut show = OnAir::begin(watched(kind, directory.path())).await;
     show.source_is(SourceState::Live).await;
     seconds(&mut show, seconds_of_it).await;
     show.finish().await;
@@ -301,7 +301,7 @@ async fn a_file_that_was_cut_short() {
         path: path.clone(),
         repeat: true,
     };
-    let mut show = Show::begin(watched(kind, directory.path())).await;
+    let mut show = OnAir::begin(watched(kind, directory.path())).await;
     let told = show.source_is(SourceState::Lost).await;
     assert_eq!(
         told,
@@ -330,7 +330,7 @@ async fn pictures_of_twenty_thousand_pixels() {
             "1",
         ]],
     );
-    let mut show = Show::begin(watched(SourceKind::Image { path: long }, directory.path())).await;
+    let mut show = OnAir::begin(watched(SourceKind::Image { path: long }, directory.path())).await;
     show.source_is(SourceState::Live).await;
     seconds(&mut show, 2.0).await;
     show.finish().await;
@@ -349,7 +349,7 @@ async fn pictures_of_twenty_thousand_pixels() {
     let large = directory.path().join("large.png");
     let header = b"\x89PNG\r\n\x1a\n\x00\x00\x00\x0dIHDR\x00\x00\x4e\x20\x00\x00\x4e\x20\x08\x02\x00\x00\x00";
     std::fs::write(&large, header).unwrap();
-    let mut show = Show::begin(watched(
+    let mut show = OnAir::begin(watched(
         SourceKind::Image {
             path: large.clone(),
         },

@@ -47,7 +47,7 @@ async fn a_screen_is_shown_and_comes_back() {
         display: display.clone(),
         pointer: false,
     };
-    let mut show = Show::begin(watched(kind, directory.path())).await;
+    let mut show = OnAir::begin(watched(kind, directory.path())).await;
     let told = show.source_is(SourceState::Lost).await;
     assert_eq!(
         told,
@@ -170,7 +170,7 @@ async fn a_web_engine_that_dies_is_replaced() {
         url: format!("file://{}", path.display()),
         size: None,
     };
-    let mut show = Show::begin(watched(kind, directory.path())).await;
+    let mut show = OnAir::begin(watched(kind, directory.path())).await;
     show.source_is(SourceState::Live).await;
     seconds(&mut show, 2.0).await;
     let engine = show.pids[0];
@@ -239,7 +239,7 @@ async fn a_card_without_its_driver_is_told() {
         device: 0,
         mode: "auto".into(),
     };
-    let mut show = Show::begin(watched(kind, directory.path())).await;
+    let mut show = OnAir::begin(watched(kind, directory.path())).await;
     assert_eq!(
         show.source_is(SourceState::Lost).await,
         "DeckLink card 0: its driver is not installed or finds no card (/dev/blackmagic is not there): install Desktop Video from \

@@ -36,7 +36,7 @@ pub fn encoder(arguments: &[&str]) -> Process {
 }
 
 /// The newest health of the source.
-pub fn health(show: &Show) -> Option<regia::bridge::report::SourceHealth> {
+pub fn health(show: &OnAir) -> Option<regia::bridge::report::SourceHealth> {
     show.events.iter().rev().find_map(|event| match event {
         EngineEvent::Health { sources } => sources.first().cloned(),
         _ => None,
@@ -55,7 +55,7 @@ pub fn srt(mode: SrtMode, port: u16) -> SourceKind {
 }
 
 /// Loses the source twice and has it back.
-async fn lose_twice(show: &mut Show, away: f64, lose: impl Fn(), restore: impl Fn()) -> Vec<Loss> {
+async fn lose_twice(show: &mut OnAir, away: f64, lose: impl Fn(), restore: impl Fn()) -> Vec<Loss> {
     show.source_is(SourceState::Live).await;
     seconds(show, 2.0).await;
     let mut losses = Vec::new();
@@ -80,7 +80,7 @@ async fn an_srt_encoder_that_we_call() {
     let url = format!("srt://127.0.0.1:{port}?mode=listener");
     let start = || Some(encoder(&["-f", "mpegts", &url]));
     let sender = RefCell::new(start());
-    let mut show = Show::begin(watched(srt(SrtMode::Caller, port), directory.path())).await;
+    let mut show = OnAir::begin(watched(srt(SrtMode::Caller, port), directory.path())).await;
     let losses = lose_twice(
         &mut show,
         4.0,
@@ -102,7 +102,7 @@ async fn an_srt_encoder_that_calls_us() {
     let url = format!("srt://127.0.0.1:{port}?mode=caller");
     let start = || Some(encoder(&["-f", "mpegts", &url]));
     let sender = RefCell::new(None);
-    let mut show = Show::begin(watched(srt(SrtMode::Listener, port), directory.path())).await;
+    let mut show = OnAir::begin(watched(srt(SrtMode::Listener, port), directory.path())).await;
     let waiting = show.source_is(SourceState::Lost).await;
     assert_eq!(waiting, format!("nobody has called yet at UDP port {port}"));
     sender.replace(start());
@@ -126,7 +126,7 @@ async fn a_camera_whose_server_stops() {
     let directory = tempfile::tempdir().unwrap();
     let camera = RefCell::new(Camera::start(directory.path(), 60));
     let url = camera.borrow().url();
-    let mut show = Show::begin(watched(SourceKind::Rtsp { url }, directory.path())).await;
+    let mut show = OnAir::begin(watched(SourceKind::Rtsp { url }, directory.path())).await;
     let lose = || camera.borrow_mut().unplug();
     let losses = lose_twice(&mut show, 4.0, lose, || camera.borrow_mut().plug_in()).await;
     assert_survived("an RTSP camera", &Pictures::of(&show), &losses);
@@ -144,7 +144,7 @@ async fn a_file_that_is_taken_away() {
         path: path.clone(),
         repeat: true,
     };
-    let mut show = Show::begin(watched(kind, directory.path())).await;
+    let mut show = OnAir::begin(watched(kind, directory.path())).await;
     // What is open stays readable; so it is cut short, as when a stick is pulled out.
     let lose = || {
         std::fs::copy(&path, &aside).unwrap();

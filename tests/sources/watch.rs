@@ -67,7 +67,7 @@ pub struct Pictures {
 
 impl Pictures {
     /// On the monotonic clock.
-    pub fn of(show: &Show) -> Self {
+    pub fn of(show: &OnAir) -> Self {
         let units = show.video.iter();
         Pictures {
             avcc: show.configs[0].video.avcc.clone(),
@@ -245,7 +245,7 @@ pub fn assert_survived(what: &str, pictures: &Pictures, losses: &[Loss]) {
 }
 
 /// Listens for so long.
-pub async fn seconds(show: &mut Show, seconds: f64) {
+pub async fn seconds(show: &mut OnAir, seconds: f64) {
     let until = now() + Duration::from_secs_f64(seconds);
     while now() < until {
         show.video_units(3).await;

@@ -8,6 +8,7 @@ mod failover;
 mod fanout;
 mod jobs;
 mod latency;
+mod mix;
 mod report;
 
 use clap::{Parser, ValueEnum};
@@ -19,10 +20,17 @@ enum Part {
     Latency,
     Fanout,
     Failover,
+    Mix,
 }
 
 impl Part {
-    const ALL: [Part; 4] = [Part::Cost, Part::Latency, Part::Fanout, Part::Failover];
+    const ALL: [Part; 5] = [
+        Part::Cost,
+        Part::Latency,
+        Part::Fanout,
+        Part::Failover,
+        Part::Mix,
+    ];
 
     fn title(self) -> &'static str {
         match self {
@@ -30,6 +38,7 @@ impl Part {
             Part::Latency => "Latency",
             Part::Fanout => "Fan-out",
             Part::Failover => "Failover",
+            Part::Mix => "Mix",
         }
     }
 
@@ -40,12 +49,15 @@ impl Part {
             Part::Latency => latency::run(bench),
             Part::Fanout => fanout::run(bench),
             Part::Failover => failover::run(bench),
+            Part::Mix => mix::run(bench),
         }
     }
 }
 
 #[derive(Parser)]
-#[command(about = "Regia beside ffmpeg and GStreamer: cost, latency, fan-out, failover")]
+#[command(
+    about = "Regia beside ffmpeg and GStreamer: cost, latency, fan-out, failover; and what mixing costs"
+)]
 struct Args {
     /// Only this part; may be given several times
     #[arg(long)]

@@ -14,6 +14,7 @@ use gstreamer as gst;
 use gstreamer::glib;
 use gstreamer::prelude::*;
 use std::path::Path;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -70,6 +71,7 @@ fn play_clips(capture: &Capture, path: &Path, cue: &Cue) -> Result<End, End> {
             cue: cue.clone(),
             round,
             lap: Mutex::new(Lap::new(capture.format.fps, None)),
+            behind_us: AtomicI64::new(0),
         });
         let graph = Graph::of_clip(capture, showing.clone(), cue, round);
         decode::add(&graph, &uri, |_| {})?;
@@ -121,6 +123,8 @@ struct Showing {
     round: u32,
     /// Only for where it ends.
     lap: Mutex<Lap>,
+    /// What it has been put off by since its start: a machine that can't keep up plays on from the present.
+    behind_us: AtomicI64,
 }
 
 impl Showing {
@@ -143,12 +147,20 @@ impl Placement for Showing {
             return Ok(running);
         }
         let start = self.cue.wait(self.round).ok_or(Closed)?;
-        let at = MediaTime(start.0 + running.0);
+        let due = |behind: i64| MediaTime(start.0 + running.0 + behind);
+        let behind = self.behind_us.load(Ordering::Relaxed);
+        let late = self.clock.now().since(due(behind));
+        if late > FORGIVEN && track == Track::Video {
+            let late = i64::try_from(late.as_micros()).unwrap_or(0);
+            self.behind_us.fetch_add(late, Ordering::Relaxed);
+        }
+        let behind = self.behind_us.load(Ordering::Relaxed);
+        let at = due(behind);
         if self.stop.wait((at - AHEAD).since(self.clock.now())) || self.cue.round() != self.round {
             return Err(Closed);
         }
         Ok(match track {
-            Track::Video => running,
+            Track::Video => MediaTime(running.0 + behind),
             Track::Audio => at,
         })
     }

@@ -394,10 +394,7 @@ impl Running {
                         self.grid.ready_clip(source, cue.ready());
                     }
                 }
-                Effect::Title { id, lines } => {
-                    let at = self.mix.format.fps.frame_time(self.grid.next());
-                    self.titles.set(&id, &lines, at);
-                }
+                Effect::Title { id, lines } => self.titles.set(&id, &lines),
                 Effect::Switch { overlay, on, at } => self.titles.switch(&overlay, on, at),
                 Effect::Look {
                     thumbnails_per_s,
@@ -485,3 +482,6 @@ pub fn retimed(frame: &gst::Buffer, pts: MediaTime, duration: Duration) -> gst::
     }
     copy
 }
+
+#[cfg(test)]
+mod golden_tests;

@@ -171,11 +171,10 @@ impl Titles {
         Some(index)
     }
 
-    /// Other text, from the frame at `at` on.
-    pub fn set(&mut self, id: &str, lines: &[String], at: MediaTime) {
+    pub fn set(&mut self, id: &str, lines: &[String]) {
         let of = Content::Title(id.to_owned());
         for run in self.runs.iter_mut().filter(|run| run.key.content == of) {
-            run.run.set_lines(at, lines.to_vec());
+            run.run.set_lines(lines.to_vec());
         }
         if let Some(title) = self.titles.iter_mut().find(|title| title.id == id) {
             title.lines = lines.to_vec();

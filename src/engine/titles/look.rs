@@ -271,7 +271,7 @@ impl Drawer<'_> {
         };
         let labels = Face::of(&title.lines).labels;
         // A label of a large countdown is not as large.
-        let label_size = (size * 0.5).clamp(12.0, self.canvas.height as f32 * 0.045);
+        let label_size = (size * 0.5).min(self.canvas.height as f32 * 0.045).max(8.0);
         let labels: Vec<Block> = labels
             .iter()
             .take(4)

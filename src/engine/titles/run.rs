@@ -156,6 +156,7 @@ impl TitleRun {
             self.says = Says::of(&self.title);
             self.edition += 1;
             self.newest.store(self.edition, Ordering::Relaxed);
+            self.ordered.clear(); // An answer to them may never come.
             self.order_text();
         }
     }
@@ -282,10 +283,8 @@ impl TitleRun {
     /// Orders the text in use of a title that says nothing by itself.
     fn order_text(&mut self) {
         if matches!(self.says, Says::Nothing) {
-            let edition = self.edition;
-            self.ordered.retain(|text| text.edition == edition);
             self.order(Text {
-                edition,
+                edition: self.edition,
                 face: None,
             });
         }

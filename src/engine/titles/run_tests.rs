@@ -151,6 +151,7 @@ fn text_set_while_it_is_hidden_is_what_is_shown() {
     let one = until(&mut run, frame(1), noon(), |drawings| !drawings.is_empty());
     run.hide(frame(2));
     assert!(run.draw(frame(2), noon()).is_empty());
+    run.set_lines(lines("1"));
     run.set_lines(lines("Two, which is longer"));
     run.show(frame(4));
     let shown = until(&mut run, frame(4), noon(), |drawings| !drawings.is_empty());

@@ -155,7 +155,11 @@ pub const OPERATIONS: &[(&str, &str, Needs)] = &[
     ("DELETE", "/api/v1/shows/{id}", OPERATOR),
     ("POST", "/api/v1/shows/{id}/run", DESK),
     ("POST", "/api/v1/shows/{id}/step", DESK),
+    ("POST", "/api/v1/shows/import", OPERATOR),
+    ("GET", "/api/v1/shows/export", VIEWER),
+    ("POST", "/api/v1/schedule/token", OPERATOR),
     // It has a token of its own.
+    ("GET", "/calendar.ics", ANYONE),
     ("GET", "/api/v1/calendar.ics", ANYONE),
 ];
 

@@ -86,7 +86,7 @@ impl Actor {
                 Act::Finish(run) => self.finish(now, run),
                 Act::FinishNow(run) => self.finish_now(run),
                 Act::Drop(run) => self.end(run),
-                Act::Slate(on) => self.air.cover(on),
+                Act::Slate(on) => self.show_close(on),
                 Act::Log(who, event) => self.log_with_recordings(who, event),
                 Act::Used(mark) => self.mark_used(mark),
                 Act::Save => self.save(),
@@ -98,7 +98,8 @@ impl Actor {
     }
 
     fn open(&mut self, id: SessionId) {
-        let recordings = Recordings::plan(&self.settings.recordings);
+        let automatic = self.settings.recordings.iter().filter(|one| one.auto);
+        let recordings = Recordings::plan(automatic);
         self.ended_at = None;
         self.session = Some(Session {
             id,
@@ -346,7 +347,7 @@ impl Actor {
 }
 
 /// Where a broadcast or a recording starts: at the newest keyframe, if there is sound behind it, and nothing before `from`.
-fn start_at(view: &View, from: Option<MediaTime>) -> Option<SessionStart> {
+pub(super) fn start_at(view: &View, from: Option<MediaTime>) -> Option<SessionStart> {
     let keyframe = view.keyframe.clone()?;
     let keyframe_at = keyframe.peek()?.unit.dts;
     if from.is_some_and(|from| keyframe_at < from) {

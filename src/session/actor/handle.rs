@@ -11,6 +11,7 @@ use crate::session::event::{Entry, Event, Who};
 use crate::session::keys::{KeyError, Keyring, Secrets, fingerprint};
 use crate::store::{SessionRow, SlotError, SlotInfo, SlotSettings, Store, StoreError};
 use crate::window::Feed;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -28,6 +29,8 @@ pub enum SessionError {
     Refused(#[from] Refusal),
     #[error("nothing is delayed, so nothing can be dumped: set window.delay_s")]
     NothingDelayed,
+    #[error("there is no recording {0:?}")]
+    UnknownRecording(String),
     #[error("this Idempotency-Key was used for another request: each click has its own")]
     IdempotencyReused,
     #[error("the configuration was changed just now: look at it, and do this again")]
@@ -57,6 +60,8 @@ pub struct StartAsk {
     pub who: Who,
     /// The occurrence of a show that it is for: keys may be bound to one.
     pub occurrence: Option<String>,
+    /// The key slots to publish from instead of the destinations' own, by the destinations' ids.
+    pub slots: BTreeMap<String, String>,
     pub anyway: Option<Anyway>,
     /// The same request again, by its own key, changes nothing.
     pub idempotency: Option<String>,
@@ -75,6 +80,7 @@ impl StartAsk {
             destinations: Vec::new(),
             who,
             occurrence: None,
+            slots: BTreeMap::new(),
             anyway: None,
             idempotency: None,
         }
@@ -144,6 +150,12 @@ pub(super) enum Request {
         who: Who,
         reply: Reply,
     },
+    Record {
+        recording: String,
+        on: bool,
+        who: Who,
+        reply: Reply,
+    },
     /// A slot's key changed.
     Arm {
         settings: Arc<Settings>,
@@ -193,7 +205,8 @@ impl SessionHandle {
         let settings = self.settings();
         for (index, destination) in chosen(&settings, &ask.destinations)? {
             let occurrence = ask.occurrence.as_deref();
-            let resolved = self.keyring.resolve(destination, occurrence).await;
+            let destination = destination.with_slot(ask.slots.get(&destination.id));
+            let resolved = self.keyring.resolve(&destination, occurrence).await;
             let (its, more) =
                 resolved.map_err(|error: KeyError| SessionError::Key(error.to_string()))?;
             keys.push((index, its));
@@ -240,6 +253,17 @@ impl SessionHandle {
         self.ask(|reply| Request::Mark { text, who, reply }).await
     }
 
+    /// Begins or ends a recording apart from the broadcast's own. One that is made already goes on.
+    pub async fn record(&self, recording: String, on: bool, who: Who) -> Result<(), SessionError> {
+        self.ask(|reply| Request::Record {
+            recording,
+            on,
+            who,
+            reply,
+        })
+        .await
+    }
+
     /// Takes other settings: at once if nothing is on air, or else when the broadcast has ended.
     pub async fn reload(&self, settings: Settings) -> Result<Applies, SessionError> {
         let (reply, answer) = oneshot::channel();
@@ -263,6 +287,11 @@ impl SessionHandle {
     /// Those that hold now.
     pub fn settings(&self) -> Arc<Settings> {
         Arc::clone(&self.settings.borrow())
+    }
+
+    /// Those that hold, whenever they change.
+    pub fn settings_watch(&self) -> watch::Receiver<Arc<Settings>> {
+        self.settings.clone()
     }
 
     /// The programme as it is made. Another feed follows when other settings are taken.

@@ -59,6 +59,13 @@ impl Found {
             if !runs.iter().any(|run| run.destination == destination.id) {
                 continue;
             }
+            // A show may have started it on a key of its own.
+            let first = runs.iter().find(|run| run.destination == destination.id);
+            let slot = match first {
+                Some(run) => keyring.slot_of(run.mark).await,
+                None => None,
+            };
+            let destination = &destination.with_slot(slot.as_ref());
             // Its occurrence was looked at when it started; a key that is gone is told by what does not go on.
             if let Ok((its, more)) = keyring.resolve_again(destination).await {
                 keys.push((index, its));

@@ -35,8 +35,20 @@ pub(super) struct Desk {
     last_request: u64,
     pending: BTreeMap<u64, Pending>,
     pub state: Option<MixState>,
+    /// Since the status was renewed.
+    pub changed: bool,
     lookers: BTreeMap<u64, Look>,
+    /// The closing scene was asked for, and what was on air before.
+    closing: Option<Closing>,
     thumbnails: watch::Sender<Thumbnails>,
+}
+
+struct Closing {
+    request: u64,
+    asked: Instant,
+    /// The engine has taken it.
+    taken: bool,
+    before: Option<String>,
 }
 
 /// What somebody looks at.
@@ -52,7 +64,9 @@ impl Default for Desk {
             last_request: 0,
             pending: BTreeMap::new(),
             state: None,
+            changed: false,
             lookers: BTreeMap::new(),
+            closing: None,
             thumbnails: watch::Sender::default(),
         }
     }
@@ -116,6 +130,14 @@ impl Actor {
         let Some(pending) = self.desk.pending.remove(&request) else {
             return;
         };
+        if let Some(closing) = &mut self.desk.closing
+            && closing.request == request
+        {
+            match result {
+                Ok(_) => closing.taken = true,
+                Err(_) => self.close_by_slate(),
+            }
+        }
         if let Ok(answer) = &result
             && let Some(event) = self.told(pending.command, answer)
         {
@@ -144,8 +166,58 @@ impl Actor {
         })
     }
 
+    /// The programme closes, by its closing scene or the slate; or it does not after all.
+    pub(super) fn show_close(&mut self, on: bool) {
+        let before = self.desk.state.as_ref().map(|mix| mix.scene.clone());
+        match (super::closing_scene(&self.settings), on) {
+            (Some(scene), true) if self.engine_gives => {
+                let take = MixCommand::Take {
+                    scene: Some(scene),
+                    transition: None,
+                };
+                self.mix(take, Who::Regia, None);
+                self.desk.closing = Some(Closing {
+                    request: self.desk.last_request,
+                    asked: Instant::now(),
+                    taken: false,
+                    before,
+                });
+            }
+            (_, true) => self.air.cover(true),
+            (_, false) => {
+                self.air.cover(false);
+                // Only if it went on: after the end nobody sees what is on air.
+                let closing = self.desk.closing.take();
+                let before = closing.filter(|closing| closing.taken);
+                if let Some(scene) = before.and_then(|closing| closing.before) {
+                    let take = MixCommand::Take {
+                        scene: Some(scene),
+                        transition: None,
+                    };
+                    self.mix(take, Who::Regia, None);
+                }
+            }
+        }
+    }
+
+    /// The slate closes where the scene can't.
+    fn close_by_slate(&mut self) {
+        self.desk.closing = None;
+        self.air.cover(true);
+        self.log(Who::Regia, Event::ClosingScene { scene: None });
+    }
+
     /// The engine is gone, and will answer nothing that it was asked.
     pub(super) fn mix_is_gone(&mut self) {
+        // An engine that comes back goes on with the scene it has taken.
+        if self
+            .desk
+            .closing
+            .as_ref()
+            .is_some_and(|closing| !closing.taken)
+        {
+            self.close_by_slate();
+        }
         for pending in std::mem::take(&mut self.desk.pending).into_values() {
             if let Some(reply) = pending.reply {
                 let _ = reply.send(Err(SessionError::NoEngine));
@@ -164,6 +236,11 @@ impl Actor {
     pub(super) fn tend_mix(&mut self, now: Instant) {
         let waited = |pending: &Pending| now.duration_since(pending.asked) < ANSWER * 2;
         self.desk.pending.retain(|_, pending| waited(pending));
+        let unanswered =
+            |closing: &Closing| !closing.taken && now.duration_since(closing.asked) >= ANSWER;
+        if self.desk.closing.as_ref().is_some_and(unanswered) {
+            self.close_by_slate();
+        }
     }
 
     pub(super) fn look(&mut self, looker: u64, look: Option<Look>) {

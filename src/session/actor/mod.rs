@@ -9,6 +9,7 @@ mod handle;
 mod memory;
 mod mix;
 mod programme;
+mod record;
 mod recordings;
 mod reload;
 mod requests;
@@ -196,6 +197,10 @@ struct Actor {
     session: Option<Session>,
     /// Recordings of sessions that are over, until the last of them is on the disk.
     closing: Vec<Recordings>,
+    /// Recordings that somebody asked for, by their ids.
+    by_hand: BTreeMap<String, Recordings>,
+    /// Those of them that are over, until they are on the disk.
+    closing_by_hand: Vec<Recordings>,
     ended_at: Option<Instant>,
     /// What the operator should know, until the next start.
     notices: Vec<String>,
@@ -210,6 +215,17 @@ struct Actor {
     totals_before: BTreeMap<RunId, Totals>,
     /// Settings that are taken as soon as nothing is on air.
     waiting: Option<Arc<Settings>>,
+}
+
+/// The scene that closes. Where everything is delayed that long that the audience would see it after the end, or hardly, it is the
+/// slate, which is put in the place of what waits.
+fn closing_scene(settings: &Settings) -> Option<String> {
+    let session = &settings.session;
+    let seen = session.closing.saturating_sub(settings.window.delay);
+    session
+        .closing_scene
+        .clone()
+        .filter(|_| seen * 2 >= session.closing)
 }
 
 /// How long units are gathered before the destinations are woken for them: about a frame, beside half a second that the encoder
@@ -235,7 +251,7 @@ impl Actor {
             engine.want_slate();
         }
         Actor {
-            control: Control::new(terms),
+            control: Control::new(terms).closing_with(closing_scene(&settings)),
             secrets: Secrets::new(),
             clock: Clock::of_this_boot(),
             journal,
@@ -263,6 +279,8 @@ impl Actor {
             carriers,
             session: None,
             closing: Vec::new(),
+            by_hand: BTreeMap::new(),
+            closing_by_hand: Vec::new(),
             ended_at: None,
             notices: Vec::new(),
             answers: Answers::default(),
@@ -290,6 +308,10 @@ impl Actor {
                 Some(output) = engine.recv() => {
                     self.take(Instant::now(), output);
                     shown.levels.send_if_modified(|levels| self.renew_levels(levels));
+                    // Whoever gave a mix command looks at the status next.
+                    if std::mem::take(&mut self.desk.changed) {
+                        self.publish(&shown.status);
+                    }
                 }
                 request = requests.recv() => match request {
                     Some(request) => self.answer(request, &shown.status),
@@ -329,6 +351,7 @@ impl Actor {
         self.control.tick(moment);
         self.carry_out(now);
         self.tend_programme(now);
+        self.tend_recordings();
         self.tend_mix(now);
         self.keep_account(now);
     }

@@ -145,7 +145,10 @@ impl Actor {
                     self.alarms.remove(&alarm);
                 }
             }
-            EngineEvent::Mix(state) => self.desk.state = Some(*state),
+            EngineEvent::Mix(state) => {
+                self.desk.state = Some(*state);
+                self.desk.changed = true;
+            }
             EngineEvent::MixDone { request, result } => self.mixed(request, result),
             EngineEvent::Overload { dropped } => self.overload.dropped(dropped),
             EngineEvent::Fatal { text } => error!(%text, "the engine can't go on"),

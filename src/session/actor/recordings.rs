@@ -23,9 +23,9 @@ pub(super) struct Recordings {
 }
 
 impl Recordings {
-    pub(super) fn plan(recordings: &[Recording]) -> Self {
+    pub(super) fn plan<'a>(recordings: impl IntoIterator<Item = &'a Recording>) -> Self {
         let planned: Vec<(String, PathBuf)> = recordings
-            .iter()
+            .into_iter()
             .map(|recording| (recording.id.clone(), free_path(recording)))
             .collect();
         Recordings {

@@ -85,6 +85,12 @@ impl Actor {
                 self.log(who, Event::Marker { text });
                 Some((reply, Ok(())))
             }
+            Request::Record {
+                recording,
+                on,
+                who,
+                reply,
+            } => Some((reply, self.record(&recording, on, who))),
             Request::Arm {
                 settings,
                 destination,

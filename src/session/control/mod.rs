@@ -177,6 +177,8 @@ struct Waiting {
 }
 
 pub struct Control {
+    /// Shown before the guard ends a broadcast; None: the slate.
+    closing_scene: Option<String>,
     terms: Vec<Terms>,
     live: Option<Live>,
     waiting: Vec<Waiting>,
@@ -203,12 +205,19 @@ impl Control {
     pub fn new(terms: Vec<Terms>) -> Self {
         Control {
             terms,
+            closing_scene: None,
             live: None,
             waiting: Vec::new(),
             used: BTreeMap::new(),
             acts: VecDeque::new(),
             reserved: None,
         }
+    }
+
+    /// The close shows this scene rather than the slate.
+    pub fn closing_with(mut self, scene: Option<String>) -> Self {
+        self.closing_scene = scene;
+        self
     }
 
     pub fn poll_act(&mut self) -> Option<Act> {
@@ -758,7 +767,8 @@ impl Control {
         if std::mem::replace(&mut live.slate, wanted) != wanted {
             self.act(Act::Slate(wanted));
             if wanted {
-                self.log(Event::ClosingScene { scene: None });
+                let scene = self.closing_scene.clone();
+                self.log(Event::ClosingScene { scene });
             }
         }
     }

@@ -1,0 +1,659 @@
+//! A run-of-show while it runs: which step is done when. Pure.
+//!
+//! Steps are done in their order. One with a time is due at the show's start plus that; a triggered one after the step before
+//! was begun. A step that waits for a condition keeps those behind it waiting, whose times may pass: they are then done at once, one
+//! after the other. A hold stops the run's clock: what is still to come is later by as long. The planned end stays where it is.
+//!
+//! Until the start comes, its moment follows the wall clock (`set_start`); from then on no step of the wall clock moves anything.
+//!
+//! What is about to be done is written down first: up to a second ahead where its time is known, so that no disk makes it late.
+//! `resume` says what becomes of a step of which nobody knows whether it was done.
+
+mod resume;
+mod view;
+
+pub use resume::{AfterCrash, after_crash};
+pub use view::{StepView, View, time};
+
+use crate::config::AlertLevel;
+use crate::config::show::{Action, Condition, OnTimeOut, Overrun, Show, Step, Timing, millis};
+use crate::session::event::Event;
+use crate::session::moment::Moment;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// So long ahead an intent is written down: any disk that works is done by then.
+const ARM_AHEAD: Duration = Duration::from_secs(1);
+/// A clip that nobody has seen so long after its scene was taken does not play.
+const CLIP_COMES_WITHIN: Duration = Duration::from_secs(5);
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) enum State {
+    Pending,
+    /// Its time has come, its condition has not.
+    Waiting {
+        since: Moment,
+        heard: Option<Moment>,
+    },
+    /// It was handed over; what became of it is not known yet.
+    Begun {
+        at: Moment,
+    },
+    Done {
+        at: Moment,
+        note: String,
+    },
+    Failed {
+        reason: String,
+    },
+    Skipped {
+        reason: String,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Slot {
+    pub step: Step,
+    pub state: State,
+    /// That it will be done is written down.
+    pub armed: bool,
+}
+
+/// A run, whole: what is written down is this.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    pub show: String,
+    pub title: String,
+    pub occurrence: String,
+    start: Moment,
+    /// Start and length as planned, before any extension.
+    end: Moment,
+    overrun: Overrun,
+    /// Another show has the box from then on.
+    give_way: Option<Moment>,
+    slots: Vec<Slot>,
+    /// Where the closing steps begin.
+    closing: usize,
+    /// They are done whatever their time.
+    forced: bool,
+    extended: bool,
+    cursor: usize,
+    /// When the step before was begun or left out.
+    last: Moment,
+    held: Option<Moment>,
+    /// The last that the run took.
+    scene: Option<String>,
+    /// Since then.
+    clip_seen: bool,
+    clip_plays: bool,
+    /// Nothing is left to be done, and that has been told.
+    over: bool,
+}
+
+/// What is to be carried out, in this order.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Output {
+    /// Write the run down before what follows.
+    Save,
+    Do {
+        step: usize,
+        action: Action,
+    },
+    /// After a restart: what the steps so far have made of the programme.
+    Restore(Vec<Action>),
+    Log(Event),
+    Alert(AlertLevel, String),
+    /// The run has ended.
+    Over,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Input {
+    /// How loud a source is, in dBFS; None: silence.
+    Heard { source: String, db: Option<f32> },
+    /// The scene on air in which a clip plays, if one does.
+    Clip { scene: Option<String> },
+    /// What became of a step, with a note for people or the reason why not.
+    Result {
+        step: usize,
+        began: Moment,
+        result: Result<String, String>,
+    },
+    /// When another show needs the box.
+    GiveWay(Option<Moment>),
+}
+
+/// What a person says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Command {
+    /// Do the next step now.
+    Next,
+    /// Leave the next step out.
+    Skip,
+    /// Begin no further step.
+    Hold,
+    /// Go on.
+    Release,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CommandError {
+    #[error("no step is left")]
+    NoStep,
+    #[error("the run is held already; `next` does one step, `release` lets it go on")]
+    Held,
+    #[error("the run is not held")]
+    NotHeld,
+}
+
+impl Run {
+    pub fn new(show: &Show, occurrence: String, start: Moment) -> Self {
+        let (steps, closing) = show.run_of_show();
+        let slot = |step| Slot {
+            step,
+            state: State::Pending,
+            armed: false,
+        };
+        Run {
+            show: show.id.clone(),
+            title: show.title().to_owned(),
+            occurrence,
+            start,
+            end: start + show.length,
+            overrun: show.overrun,
+            give_way: None,
+            slots: steps.into_iter().map(slot).collect(),
+            closing,
+            forced: false,
+            extended: false,
+            cursor: 0,
+            last: start,
+            held: None,
+            scene: None,
+            clip_seen: false,
+            clip_plays: false,
+            over: false,
+        }
+    }
+
+    pub fn start(&self) -> Moment {
+        self.start
+    }
+
+    pub fn is_over(&self) -> bool {
+        self.over
+    }
+
+    /// Leaves out all that is before the start, but for what it makes of the programme: for a start by hand, at once.
+    pub fn begin_at_start(&mut self) -> Vec<Output> {
+        let live = self
+            .slots
+            .iter()
+            .position(|slot| slot.step.action == Action::Live);
+        for slot in &mut self.slots[..live.unwrap_or(0)] {
+            slot.state = match slot.step.action.is_programme() {
+                true => State::Done {
+                    at: self.start,
+                    note: "before the start".to_owned(),
+                },
+                false => State::Skipped {
+                    reason: "it began with the start".to_owned(),
+                },
+            };
+        }
+        self.cursor = live.unwrap_or(0);
+        vec![Output::Save, Output::Restore(self.standing())]
+    }
+
+    /// Where the wall clock has the start now. Nothing changes once the start has come, or while the run is held.
+    pub fn set_start(&mut self, start: Moment, now: Moment) {
+        if now < self.start && self.held.is_none() && !self.forced {
+            let by = start.0 - self.start.0;
+            self.start = start;
+            self.end.0 += by;
+            if self.cursor == 0 {
+                self.last = start;
+            }
+        }
+    }
+
+    /// Everything that is due now.
+    pub fn poll(&mut self, now: Moment) -> Vec<Output> {
+        let mut out = Vec::new();
+        while self.step_on(now, &mut out) {}
+        if self.mind_the_end(now, &mut out) {
+            while self.step_on(now, &mut out) {}
+        }
+        if self.held.is_none() && self.arm(now) {
+            out.push(Output::Save);
+        }
+        let settled = |slot: &Slot| {
+            !matches!(
+                slot.state,
+                State::Pending | State::Waiting { .. } | State::Begun { .. }
+            )
+        };
+        if !self.over && self.slots.iter().all(settled) {
+            self.over = true;
+            out.push(Output::Save);
+            out.push(Output::Log(Event::ShowOver {
+                show: self.show.clone(),
+                occurrence: self.occurrence.clone(),
+            }));
+            out.push(Output::Over);
+        }
+        out
+    }
+
+    /// When `poll` has something to do next, if nothing comes in before.
+    pub fn poll_timeout(&self) -> Option<Moment> {
+        let mut times = Vec::new();
+        if let Some(slot) = self.slots.get(self.cursor) {
+            if self.cursor <= self.closing {
+                times.extend(self.end_comes().map(|(end, _)| end));
+            }
+            match (&slot.state, self.held) {
+                (State::Pending, None) => {
+                    let due = self.due(self.cursor);
+                    times.push(due);
+                    if !slot.armed {
+                        times.push(before(due, ARM_AHEAD));
+                    }
+                }
+                (State::Waiting { since, heard }, None) => {
+                    if let Some(wait) = &slot.step.wait {
+                        times.extend(wait.time_out.map(|time_out| *since + time_out));
+                        match &wait.condition {
+                            Condition::Sound { lasting, .. } => {
+                                times.extend(heard.map(|heard| heard + *lasting))
+                            }
+                            Condition::Clip if !self.clip_seen => {
+                                times.push(*since + CLIP_COMES_WITHIN)
+                            }
+                            Condition::Clip | Condition::Next => {}
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        times.into_iter().min()
+    }
+
+    pub fn take(&mut self, now: Moment, input: Input) -> Vec<Output> {
+        let mut out = Vec::new();
+        match input {
+            Input::Heard { source, db } => self.heard(now, &source, db),
+            Input::Clip { scene } => {
+                // What is told may be older than the take.
+                let plays = scene.is_some() && (self.scene.is_none() || scene == self.scene);
+                self.clip_plays = plays;
+                self.clip_seen |= plays;
+            }
+            Input::GiveWay(at) => self.give_way = at,
+            Input::Result {
+                step,
+                began,
+                result,
+            } => self.settle(step, began, result, &mut out),
+        }
+        out.extend(self.poll(now));
+        out
+    }
+
+    pub fn command(&mut self, now: Moment, command: Command) -> Result<Vec<Output>, CommandError> {
+        let mut out = Vec::new();
+        let there = self.cursor < self.slots.len();
+        match command {
+            Command::Next if there => self.begin(now, self.cursor, &mut out),
+            Command::Skip if there => {
+                self.leave_out(now, self.cursor, "somebody left it out", &mut out)
+            }
+            Command::Next | Command::Skip => return Err(CommandError::NoStep),
+            Command::Hold if self.held.is_some() => return Err(CommandError::Held),
+            Command::Hold if !there => return Err(CommandError::NoStep),
+            Command::Hold => {
+                self.held = Some(now);
+                let (show, occurrence) = (self.show.clone(), self.occurrence.clone());
+                out.extend([
+                    Output::Save,
+                    Output::Log(Event::ShowHeld { show, occurrence }),
+                ]);
+            }
+            Command::Release => {
+                let held_s = self
+                    .release(now)
+                    .ok_or(CommandError::NotHeld)?
+                    .as_secs_f64();
+                let (show, occurrence) = (self.show.clone(), self.occurrence.clone());
+                out.extend([
+                    Output::Save,
+                    Output::Log(Event::ShowReleased {
+                        show,
+                        occurrence,
+                        held_s,
+                    }),
+                ]);
+            }
+        }
+        out.extend(self.poll(now));
+        Ok(out)
+    }
+
+    /// What is to come is later by as long as it was held.
+    fn release(&mut self, now: Moment) -> Option<Duration> {
+        let held = now.since(self.held.take()?);
+        self.start = self.start + held;
+        self.last = self.last + held;
+        if let Some(Slot {
+            state: State::Waiting { since, .. },
+            ..
+        }) = self.slots.get_mut(self.cursor)
+        {
+            *since = *since + held;
+        }
+        Some(held)
+    }
+
+    /// When a step's time comes, as far as that is known: of a triggered one once the step before was begun.
+    fn due(&self, index: usize) -> Moment {
+        if self.is_forced(index) && matches!(self.slots[index].step.timing, Timing::At(_)) {
+            return self.last;
+        }
+        match self.slots[index].step.timing {
+            Timing::At(ms) => Moment(self.start.0.saturating_add(ms.saturating_mul(1_000))),
+            Timing::After(after) => self.last + after,
+        }
+    }
+
+    fn is_forced(&self, index: usize) -> bool {
+        self.forced && index >= self.closing
+    }
+
+    /// The step at the cursor, if anything is to become of it. True: look at the next.
+    fn step_on(&mut self, now: Moment, out: &mut Vec<Output>) -> bool {
+        let index = self.cursor;
+        let Some(slot) = self.slots.get(index) else {
+            return false;
+        };
+        if !matches!(slot.state, State::Pending | State::Waiting { .. }) {
+            self.cursor += 1;
+            return true;
+        }
+        if self.held.is_some() {
+            return false;
+        }
+        let wait = slot.step.wait.clone().filter(|_| !self.is_forced(index));
+        match (&slot.state, wait) {
+            (State::Pending, _) if now < self.due(index) => false,
+            (State::Pending, Some(_)) => {
+                self.slots[index].state = State::Waiting {
+                    since: now.max(self.due(index)),
+                    heard: None,
+                };
+                out.push(Output::Save);
+                true
+            }
+            (State::Waiting { since, heard }, Some(wait)) => {
+                let met = match &wait.condition {
+                    Condition::Sound { lasting, .. } => {
+                        heard.is_some_and(|heard| now >= heard + *lasting)
+                    }
+                    Condition::Clip if self.clip_seen => !self.clip_plays,
+                    Condition::Clip => now >= *since + CLIP_COMES_WITHIN,
+                    Condition::Next => false,
+                };
+                let timed_out = wait
+                    .time_out
+                    .is_some_and(|time_out| now >= *since + time_out);
+                match (met, timed_out, wait.on_time_out) {
+                    (true, ..) | (false, true, OnTimeOut::Go) => self.begin(now, index, out),
+                    (false, true, OnTimeOut::Skip) => {
+                        self.leave_out(now, index, "what it waited for did not come in time", out);
+                    }
+                    (false, false, _) => return false,
+                }
+                true
+            }
+            _ => {
+                self.begin(now, index, out);
+                true
+            }
+        }
+    }
+
+    fn begin(&mut self, now: Moment, index: usize, out: &mut Vec<Output>) {
+        let slot = &mut self.slots[index];
+        let action = slot.step.action.clone();
+        if !slot.armed {
+            slot.armed = true;
+            slot.state = State::Begun { at: now };
+            out.push(Output::Save);
+        }
+        self.slots[index].state = State::Begun { at: now };
+        if let Action::Scene { scene, .. } = &action {
+            self.scene = Some(scene.clone());
+            self.clip_seen = false;
+            self.clip_plays = false;
+        }
+        // One that is a little late makes those triggered by it no later.
+        let due = match self.slots[index].step {
+            Step {
+                timing: Timing::At(_),
+                wait: None,
+                ..
+            } if self.held.is_none() => self.due(index),
+            _ => now,
+        };
+        let on_time = due <= now && now.since(due) < Duration::from_millis(250);
+        self.last = if on_time { due } else { now };
+        self.cursor = index + 1;
+        out.push(Output::Do {
+            step: index,
+            action,
+        });
+    }
+
+    fn leave_out(&mut self, now: Moment, index: usize, reason: &str, out: &mut Vec<Output>) {
+        let reason = reason.to_owned();
+        let slot = &mut self.slots[index];
+        slot.state = State::Skipped {
+            reason: reason.clone(),
+        };
+        let what = slot.step.action.to_string();
+        self.last = now;
+        self.cursor = self.cursor.max(index + 1);
+        let (show, occurrence) = (self.show.clone(), self.occurrence.clone());
+        let step = number(index);
+        out.push(Output::Save);
+        out.push(Output::Log(Event::ShowStepSkipped {
+            show,
+            occurrence,
+            step,
+            what,
+            reason,
+        }));
+    }
+
+    /// Writes ahead what will be done within a second.
+    fn arm(&mut self, now: Moment) -> bool {
+        let mut changed = false;
+        let mut last = self.last;
+        for index in self.cursor..self.slots.len() {
+            let due = match self.slots[index].step.timing {
+                Timing::At(_) => self.due(index),
+                Timing::After(after) => last + after,
+            };
+            let slot = &mut self.slots[index];
+            if slot.state != State::Pending
+                || slot.step.wait.is_some()
+                || now < before(due, ARM_AHEAD)
+            {
+                break;
+            }
+            changed |= !slot.armed;
+            slot.armed = true;
+            last = due;
+        }
+        changed
+    }
+
+    /// When the closing steps must begin, and whether that is for another show.
+    fn end_comes(&self) -> Option<(Moment, bool)> {
+        if self.forced {
+            return None;
+        }
+        let by_policy = match self.overrun {
+            Overrun::Extend { by } if self.extended => Some(self.end + by),
+            Overrun::End | Overrun::Extend { .. } => Some(self.end),
+            Overrun::Yield => None,
+        };
+        let behind = self.slots[self.closing + 1..]
+            .iter()
+            .map(|slot| match slot.step.timing {
+                Timing::After(after) => after,
+                Timing::At(_) => Duration::ZERO,
+            });
+        let give_way = self.give_way.map(|at| before(at, behind.sum()));
+        let by_policy = by_policy.map(|end| (end, false));
+        by_policy
+            .into_iter()
+            .chain(give_way.map(|end| (end, true)))
+            .min()
+    }
+
+    /// True: the closing steps are due now.
+    fn mind_the_end(&mut self, now: Moment, out: &mut Vec<Output>) -> bool {
+        // Whoever is at the closing steps needs no reminder.
+        let Some((_, gives_way)) = self
+            .end_comes()
+            .filter(|(end, _)| now >= *end && self.cursor <= self.closing)
+        else {
+            return false;
+        };
+        if let (Overrun::Extend { by }, false, false) = (self.overrun, self.extended, gives_way) {
+            self.extended = true;
+            let minutes = by.as_secs_f64() / 60.0;
+            let text = format!(
+                "{}: the planned length is over, and it goes on for up to {minutes:.0} min more",
+                self.title
+            );
+            out.extend([Output::Save, Output::Alert(AlertLevel::Warning, text)]);
+            return self.mind_the_end(now, out);
+        }
+        let reason = if gives_way {
+            "the next show needs the box"
+        } else {
+            "the planned length is over"
+        };
+        self.close(now, reason, out);
+        true
+    }
+
+    /// Goes to the closing steps at once.
+    fn close(&mut self, now: Moment, reason: &str, out: &mut Vec<Output>) {
+        self.held = None;
+        for index in self.cursor..self.closing {
+            if !matches!(
+                self.slots[index].state,
+                State::Pending | State::Waiting { .. }
+            ) {
+                continue;
+            }
+            self.leave_out(now, index, reason, out);
+        }
+        self.forced = true;
+        self.cursor = self.cursor.max(self.closing);
+        self.last = now;
+        out.push(Output::Alert(
+            AlertLevel::Warning,
+            format!("{} is being ended: {reason}", self.title),
+        ));
+    }
+
+    fn heard(&mut self, now: Moment, source: &str, db: Option<f32>) {
+        let Some(slot) = self.slots.get_mut(self.cursor) else {
+            return;
+        };
+        let wait = slot.step.wait.as_ref().map(|wait| &wait.condition);
+        if let (
+            State::Waiting { heard, .. },
+            Some(Condition::Sound {
+                source: wanted,
+                over_db,
+                ..
+            }),
+        ) = (&mut slot.state, wait)
+            && wanted == source
+        {
+            *heard = match db {
+                Some(db) if db >= *over_db => Some(heard.unwrap_or(now)),
+                _ => None,
+            };
+        }
+    }
+
+    fn settle(
+        &mut self,
+        index: usize,
+        began: Moment,
+        result: Result<String, String>,
+        out: &mut Vec<Output>,
+    ) {
+        let Some(slot) = self.slots.get(index) else {
+            return;
+        };
+        let (show, occurrence) = (self.show.clone(), self.occurrence.clone());
+        let (step, what) = (number(index), slot.step.action.to_string());
+        let state = match result {
+            Ok(note) => {
+                let planned = match slot.step {
+                    Step {
+                        timing: Timing::At(_),
+                        wait: None,
+                        ..
+                    } if !self.is_forced(index) => Some(self.due(index)),
+                    _ => None,
+                };
+                let late_ms = planned.map(|due| (began.0 - due.0) as f64 / 1_000.0);
+                let note = note.clone();
+                out.push(Output::Log(Event::ShowStep {
+                    show,
+                    occurrence,
+                    step,
+                    what,
+                    late_ms,
+                    note: note.clone(),
+                }));
+                State::Done { at: began, note }
+            }
+            Err(reason) => {
+                let text = format!("{}: step {step} ({what}) failed: {reason}", self.title);
+                out.push(Output::Log(Event::ShowStepFailed {
+                    show,
+                    occurrence,
+                    step,
+                    what,
+                    reason: reason.clone(),
+                }));
+                out.push(Output::Alert(AlertLevel::Problem, text));
+                State::Failed { reason }
+            }
+        };
+        self.slots[index].state = state;
+        out.push(Output::Save);
+    }
+}
+
+fn before(moment: Moment, by: Duration) -> Moment {
+    Moment(moment.0.saturating_sub(millis(by).saturating_mul(1_000)))
+}
+
+/// As people count.
+fn number(index: usize) -> u32 {
+    u32::try_from(index + 1).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests;

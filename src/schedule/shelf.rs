@@ -1,0 +1,262 @@
+//! All shows that there are: those of the configuration and those that were saved, with when each is next. Pure but for zones and the
+//! wall clock, which come as arguments.
+
+use super::plan;
+use crate::calendar::{Occupied, Occurrence, Timeline, zones};
+use crate::config::show::Missed;
+use crate::config::{CONFLICT_DAYS, CONFLICT_TIMES, Show, conflict_text};
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp, ToSpan};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Where a show was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Origin {
+    Configuration,
+    Saved,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ShowError {
+    #[error("there is no show {0:?}; `regia show list` names them")]
+    Unknown(String),
+    #[error("there is a show {0:?} already: change that one, or take another id")]
+    Exists(String),
+    #[error("{0:?} stands in the configuration: change it there")]
+    Configured(String),
+    #[error("{0}; one box makes one programme: move one of them, or make it shorter")]
+    Conflict(String),
+    #[error("{0:?} can't be used as it was saved: {1}")]
+    Broken(String, String),
+    #[error("{0} is running: end it first")]
+    Running(String),
+    #[error("no show is running")]
+    NotRunning,
+    #[error("{0} is running, and not {1}")]
+    OtherRuns(String, String),
+    #[error(transparent)]
+    Command(#[from] super::run::CommandError),
+    #[error(transparent)]
+    Store(#[from] crate::store::StoreError),
+    #[error("the schedule has ended")]
+    Gone,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub origin: Origin,
+    pub text: String,
+    /// Why it can't be used, else.
+    pub show: Result<Show, String>,
+    pub zone: TimeZone,
+    /// The first that was not run, missed or left out yet.
+    pub next: Option<Occurrence>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Shelf {
+    pub entries: BTreeMap<String, Entry>,
+    planned: Timeline,
+}
+
+/// Shows that are found right, and not saved yet.
+pub(super) struct Prepared {
+    entries: Vec<(String, Entry)>,
+    planned: Timeline,
+}
+
+impl Shelf {
+    /// Adds a show; one that is in the way of another, or can't be used, is kept with the reason and never run.
+    pub fn load(
+        &mut self,
+        id: String,
+        origin: Origin,
+        text: String,
+        show: Result<Show, String>,
+        now: Timestamp,
+    ) {
+        if self.entries.contains_key(&id) {
+            return;
+        }
+        let show = show.and_then(|show| match zones::find(&show.zone) {
+            Some(zone) => match self.planned.add(stretches(&show, &zone, now)) {
+                Ok(()) => Ok((show, zone)),
+                Err(conflict) => Err(conflict_text(&conflict, &zone)),
+            },
+            None => Err(format!(
+                "there is no time zone {:?} on this machine any more",
+                show.zone
+            )),
+        });
+        let (show, zone) = match show {
+            Ok((show, zone)) => (Ok(show), zone),
+            Err(problem) => (Err(problem), TimeZone::UTC),
+        };
+        self.entries.insert(
+            id,
+            Entry {
+                origin,
+                text,
+                show,
+                zone,
+                next: None,
+            },
+        );
+    }
+
+    /// What saving these shows would make, all or none. `replace`: those that there are already.
+    pub fn prepare(
+        &self,
+        shows: &[(Show, String)],
+        replace: bool,
+        now: Timestamp,
+    ) -> Result<Prepared, ShowError> {
+        let mut planned = self.planned.clone();
+        let mut ids = BTreeSet::new();
+        for (show, _) in shows {
+            match self.entries.get(&show.id) {
+                Some(entry) if entry.origin == Origin::Configuration => {
+                    return Err(ShowError::Configured(show.id.clone()));
+                }
+                Some(_) if !replace => return Err(ShowError::Exists(show.id.clone())),
+                _ => {}
+            }
+            if !ids.insert(&show.id) {
+                return Err(ShowError::Exists(show.id.clone()));
+            }
+            if self.entries.contains_key(&show.id) {
+                planned.remove(&show.id);
+            }
+        }
+        let mut entries = Vec::new();
+        for (show, text) in shows {
+            let zone = zones::find(&show.zone).ok_or_else(|| {
+                ShowError::Broken(
+                    show.id.clone(),
+                    format!("there is no time zone {:?}", show.zone),
+                )
+            })?;
+            let added = planned.add(stretches(show, &zone, now));
+            added.map_err(|conflict| ShowError::Conflict(conflict_text(&conflict, &zone)))?;
+            let next = show.recurrence.next(&zone, now);
+            let entry = Entry {
+                origin: Origin::Saved,
+                text: text.clone(),
+                show: Ok(show.clone()),
+                zone,
+                next,
+            };
+            entries.push((show.id.clone(), entry));
+        }
+        Ok(Prepared { entries, planned })
+    }
+
+    pub fn apply(&mut self, prepared: Prepared) {
+        self.planned = prepared.planned;
+        self.entries.extend(prepared.entries);
+    }
+
+    /// It is one that may be deleted.
+    pub fn check_delete(&self, id: &str) -> Result<(), ShowError> {
+        match self.entries.get(id) {
+            None => Err(ShowError::Unknown(id.to_owned())),
+            Some(entry) if entry.origin == Origin::Configuration => {
+                Err(ShowError::Configured(id.to_owned()))
+            }
+            Some(_) => Ok(()),
+        }
+    }
+
+    pub fn delete(&mut self, id: &str) {
+        self.entries.remove(id);
+        self.planned.remove(id);
+    }
+
+    pub fn show(&self, id: &str) -> Result<(&Show, &Entry), ShowError> {
+        let entry = self
+            .entries
+            .get(id)
+            .ok_or_else(|| ShowError::Unknown(id.to_owned()))?;
+        match &entry.show {
+            Ok(show) => Ok((show, entry)),
+            Err(problem) => Err(ShowError::Broken(id.to_owned(), problem.clone())),
+        }
+    }
+
+    /// Finds each show's first occurrence that is still to be dealt with. `known_since`: when the box first knew of it.
+    pub fn look_back(
+        &mut self,
+        past: &BTreeSet<String>,
+        known_since: impl Fn(&str) -> Timestamp,
+        now: Timestamp,
+    ) {
+        for entry in self.entries.values_mut() {
+            let Ok(show) = &entry.show else { continue };
+            let back = SignedDuration::try_from(plan::looks_back(show.missed))
+                .unwrap_or(SignedDuration::ZERO);
+            let from = now
+                .checked_sub(back)
+                .unwrap_or(now)
+                .max(known_since(&show.id));
+            let found =
+                show.recurrence
+                    .occurrences(&entry.zone, from.min(now), now, CONFLICT_TIMES);
+            let open = found
+                .into_iter()
+                .find(|occurrence| !past.contains(&show.occurrence_id(occurrence)));
+            entry.next = open.or_else(|| show.recurrence.next(&entry.zone, now));
+        }
+    }
+
+    /// The show's next, after one that was dealt with.
+    pub fn advance(&mut self, id: &str, after: Timestamp) {
+        if let Some(entry) = self.entries.get_mut(id)
+            && let Ok(show) = &entry.show
+        {
+            let from = after.checked_add(1.second()).unwrap_or(after);
+            entry.next = show.recurrence.next(&entry.zone, from);
+        }
+    }
+
+    /// With the zones as the machine has them now. What is running or about to is not moved.
+    pub fn renew_zones(&mut self, now: Timestamp) {
+        let soon = now.checked_add(1.hour()).unwrap_or(now);
+        let mut found: BTreeMap<String, Option<TimeZone>> = BTreeMap::new();
+        for entry in self.entries.values_mut() {
+            let (Ok(show), Some(next)) = (&entry.show, &entry.next) else {
+                continue;
+            };
+            let zone = found
+                .entry(show.zone.clone())
+                .or_insert_with(|| zones::find(&show.zone));
+            if let Some(zone) = zone
+                .as_ref()
+                .filter(|zone| **zone != entry.zone && next.at > soon)
+            {
+                entry.zone = zone.clone();
+                entry.next = show
+                    .recurrence
+                    .occurrence(zone, next.original)
+                    .or_else(|| show.recurrence.next(zone, now));
+            }
+        }
+    }
+
+    /// What stands in a show's way between now and the horizon, for a dry run.
+    pub fn in_the_way(&self, stretch: &Occupied) -> Option<&Occupied> {
+        self.planned.in_the_way(stretch, Some(&stretch.show))
+    }
+
+    pub fn missed_policy(&self, id: &str) -> Missed {
+        self.show(id).map_or(Missed::Skip, |(show, _)| show.missed)
+    }
+}
+
+fn stretches(show: &Show, zone: &TimeZone, now: Timestamp) -> Vec<Occupied> {
+    let to = now
+        .checked_add((CONFLICT_DAYS * 24).hours())
+        .unwrap_or(Timestamp::MAX);
+    show.occupied(zone, now, to, CONFLICT_TIMES)
+}

@@ -1,0 +1,134 @@
+//! The daemon ends in the middle of a show, and another goes on.
+
+use crate::PATIENCE;
+use crate::rig::{Box, Ingest, address, of_kind, sleep};
+use crate::show::{add, in_seconds, schedule, steps};
+use std::time::Duration;
+
+const LENGTH_S: i64 = 24;
+
+#[test]
+fn goes_on_at_the_right_step_and_does_none_twice() {
+    let addr = address();
+    let mut regia = Box::new(&format!(
+        "[[destination]]\nid = \"own\"\nplatform = \"rehearsal\"\nserver = \"rtmp://{addr}/live\"\nkey = \"abcdefgh\"\n"
+    ));
+    let mut ingest = Ingest::listen(regia.path(), addr, &[]);
+    regia.start(&[]);
+    regia.wait_state("STANDBY");
+    let mut text = format!(
+        "id = \"talk\"\nstart = \"{}\"\nzone = \"UTC\"\nlength_s = {LENGTH_S}\noverrun = \"end\"\n",
+        in_seconds(12)
+    );
+    // A mark each second, half a second off the kills'.
+    text.push_str("[[step]]\nat = \"00:00\"\ndo = \"live\"\n");
+    for s in 1..LENGTH_S {
+        text.push_str(&format!(
+            "[[step]]\nat = \"+00:{s:02}\"\ndo = \"mark\"\ntext = \"second {s}\"\n"
+        ));
+    }
+    add(&regia, &text);
+    regia.wait_state("REHEARSAL");
+    for _ in 0..3 {
+        sleep(Duration::from_millis(3_210));
+        regia.kill();
+        regia.start(&[]);
+    }
+    let over = regia_testkit::wait::until(PATIENCE, || {
+        let schedule = schedule(&regia)?;
+        schedule["running"].is_null().then_some(())
+    });
+    assert!(over.is_some(), "the run never ended");
+    regia.wait("the end", |status| status["session"].is_null());
+    regia.end();
+    let log = regia.log();
+    let done = steps(&log);
+    println!("{done:?}");
+    // Each step once or never, in their order, and each of those that were left out is told.
+    let numbers: Vec<u64> = done.iter().map(|(step, ..)| *step).collect();
+    let mut sorted = numbers.clone();
+    sorted.sort_unstable();
+    sorted.dedup();
+    assert_eq!(
+        numbers, sorted,
+        "a step was done twice, or out of its order"
+    );
+    let marks: Vec<&str> = of_kind(&log, "marker")
+        .iter()
+        .map(|entry| entry["text"].as_str().unwrap())
+        .collect();
+    let mut unique = marks.clone();
+    unique.dedup();
+    assert_eq!(marks, unique, "a mark was set twice");
+    assert!(marks.len() >= 5, "too few marks: {marks:?}");
+    // It was on air before and after, in one session, and ended when it was planned to.
+    assert_eq!(of_kind(&log, "started").len(), 1);
+    assert_eq!(of_kind(&log, "resumed").len(), 3);
+    assert_eq!(of_kind(&log, "ended").len(), 1);
+    assert_eq!(of_kind(&log, "show_over").len(), 1);
+    assert!(
+        numbers.contains(&(LENGTH_S as u64 + 1)),
+        "the end was not a step: {numbers:?}"
+    );
+    ingest.report();
+}
+
+/// The box was off at the show's time.
+#[test]
+fn what_was_missed_follows_its_policy() {
+    let mut regia = Box::new("");
+    regia.start(&[]);
+    regia.wait_state("STANDBY");
+    let soon = in_seconds(6);
+    let text = |id: &str, more: &str| {
+        format!("id = \"{id}\"\nstart = \"{soon}\"\nzone = \"UTC\"\nlength_s = 5\n{more}")
+    };
+    add(&regia, &text("missed", "missed = \"skip\"\n"));
+    regia.kill();
+    sleep(Duration::from_secs(18));
+    regia.start(&[]);
+    regia.wait_state("STANDBY");
+    // The other one is started late: the daemon has no destination, and says so in the log.
+    regia.end();
+    let log = regia.log();
+    let missed = of_kind(&log, "show_missed");
+    assert_eq!(missed.len(), 1, "{log:?}");
+    assert_eq!(missed[0]["reason"], "the box was not there at its time");
+    assert_eq!(of_kind(&log, "show_begins").len(), 0);
+    // Told once, and never again.
+    regia.start(&[]);
+    regia.wait_state("STANDBY");
+    regia.end();
+    assert_eq!(of_kind(&regia.log(), "show_missed").len(), 1);
+}
+
+#[test]
+fn what_may_be_late_starts_late() {
+    let mut regia = Box::new("");
+    regia.start(&[]);
+    regia.wait_state("STANDBY");
+    add(
+        &regia,
+        &format!(
+            "id = \"late\"\nstart = \"{}\"\nzone = \"UTC\"\nlength_s = 5\nmissed = \"late\"\nlate_within_s = \"10m\"\n\
+             [[step]]\nat = \"+00:01\"\ndo = \"mark\"\ntext = \"late\"\n",
+            in_seconds(6)
+        ),
+    );
+    regia.kill();
+    sleep(Duration::from_secs(18));
+    regia.start(&[]);
+    let over = regia_testkit::wait::until(PATIENCE, || {
+        let schedule = schedule(&regia)?;
+        (schedule["running"].is_null() && schedule["upcoming"].as_array()?.is_empty()).then_some(())
+    });
+    assert!(over.is_some());
+    sleep(Duration::from_secs(1));
+    regia.end();
+    let log = regia.log();
+    assert_eq!(of_kind(&log, "show_begins").len(), 1);
+    assert_eq!(of_kind(&log, "marker").len(), 1);
+    assert_eq!(of_kind(&log, "show_missed").len(), 0);
+    // There is no destination to go live to.
+    assert_eq!(of_kind(&log, "show_step_failed").len(), 1);
+}
