@@ -22,6 +22,9 @@ test_packages=(
     curl python3-venv libc-bin
 )
 
+# What an operator's evening in the panel takes (scripts/browser.sh); the font is for the Chinese words in its pictures.
+browser_packages=(chromium fonts-wqy-microhei iproute2)
+
 fail() {
     echo "$(basename "$0"): $*" >&2
     exit 1

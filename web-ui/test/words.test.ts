@@ -54,6 +54,8 @@ const MADE: string[] = [
   ...['viewer', 'operator', 'admin'].flatMap((role) => [`role.${role}`, `role.${role}_may`]),
   ...['dark', 'light', 'auto'].map((theme) => `theme.${theme}`),
   ...['lower-third', 'logo', 'clock', 'countdown', 'ticker', 'slide', 'text'].map((kind) => `title.${kind}`),
+  ...['once', 'daily', 'weekly'].map((it) => `repeat.${it}`),
+  ...['pending', 'waiting', 'begun', 'done', 'failed', 'skipped'].map((state) => `step.${state}`),
   ...['health', 'log', 'config'].map((tab) => `system.${tab}`),
 ];
 const named = [...code.matchAll(/\bt\(\s*'([^']+)'/g)].map((match) => match[1]!);

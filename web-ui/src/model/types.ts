@@ -226,3 +226,57 @@ export interface Listed {
   started_ms: number;
   ended_ms: number | null;
 }
+
+export interface Step {
+  step: number;
+  time: string;
+  what: string;
+  state: 'pending' | 'waiting' | 'begun' | 'done' | 'failed' | 'skipped';
+  detail: string;
+  in_s: number | null;
+}
+
+export interface Run {
+  show: string;
+  title: string;
+  occurrence: string;
+  elapsed_s: number;
+  ends_in_s: number;
+  held: boolean;
+  over: boolean;
+  next: number | null;
+  steps: Step[];
+}
+
+export interface Upcoming {
+  show: string;
+  name: string | null;
+  occurrence: string;
+  start_ms: number;
+  end_ms: number;
+  zone: string;
+  note: string | null;
+}
+
+export interface Planned {
+  running: Run | null;
+  upcoming: Upcoming[];
+}
+
+export interface ShowListed {
+  id: string;
+  name: string | null;
+  origin: string;
+  zone: string;
+  repeat: string | null;
+  length_s: number;
+  next_ms: number | null;
+  problem: string | null;
+}
+
+export interface DryRun {
+  start: string | null;
+  steps: { step: number; time: string; at: string | null; what: string; waits: string }[];
+  findings: { problem: boolean; text: string }[];
+  ok: boolean;
+}

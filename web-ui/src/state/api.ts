@@ -28,6 +28,8 @@ export function whenUnauthorised(then: () => void) {
 
 interface Options {
   body?: unknown;
+  /** Text that is sent as it is, with its type. */
+  text?: { type: string; text: string };
   headers?: Record<string, string>;
   /** Ms after which the answer isn't waited for any more. */
   timeout?: number;
@@ -46,12 +48,13 @@ export async function call<T>(method: string, path: string, options: Options = {
     headers['Idempotency-Key'] = crypto.getRandomValues(new Uint32Array(4)).join('-');
   }
   if (options.body !== undefined) headers['Content-Type'] = 'application/json';
+  if (options.text) headers['Content-Type'] = options.text.type;
   let response: Response;
   try {
     response = await fetch(ROOT + path, {
       method,
       headers,
-      body: options.body === undefined ? undefined : JSON.stringify(options.body),
+      body: options.text?.text ?? (options.body === undefined ? undefined : JSON.stringify(options.body)),
       credentials: 'same-origin',
       cache: 'no-store',
       signal: AbortSignal.timeout(options.timeout ?? 20_000),

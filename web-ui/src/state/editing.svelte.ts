@@ -13,6 +13,13 @@ export class Editing {
   error = $state('');
   busy = $state(false);
 
+  /** Why it was not written. */
+  refuse(error: unknown) {
+    const body = error instanceof ApiError ? (error.body as { problems?: ConfigProblem[] } | null) : null;
+    this.problems = body?.problems ?? [];
+    if (this.problems.length === 0) this.error = reason(error);
+  }
+
   /** True when it is written. */
   async save(kind: Kind, id: string, table: Record<string, unknown>): Promise<boolean> {
     return this.run(() => put<ConfigAnswer>(`/config/${kind}/${encodeURIComponent(id)}`, table));
@@ -34,9 +41,7 @@ export class Editing {
       await stock.load();
       return true;
     } catch (error) {
-      const body = error instanceof ApiError ? (error.body as { problems?: ConfigProblem[] } | null) : null;
-      this.problems = body?.problems ?? [];
-      if (this.problems.length === 0) this.error = reason(error);
+      this.refuse(error);
       return false;
     } finally {
       this.busy = false;

@@ -49,6 +49,7 @@ class Live {
   private listeners = new Set<LevelsListener>();
   private wanted = false;
   private check: () => void = () => {};
+  private begun: () => void = () => {};
 
   fresh = $derived(this.link === 'fresh');
 
@@ -60,11 +61,13 @@ class Live {
     return status.elapsed_s + (running ? Math.max(0, this.now - this.statusAt) / 1000 : 0);
   });
 
-  /** `check` finds out why a connection does not come about: perhaps nobody is signed in any more. */
-  start(check: () => void) {
+  /** `check` finds out why a connection does not come about: perhaps nobody is signed in any more. `begun` hears that all of it
+   *  is known anew, as after a restart. */
+  start(check: () => void, begun: () => void) {
     if (this.wanted) return;
     this.wanted = true;
     this.check = check;
+    this.begun = begun;
     this.startedAt = Date.now();
     this.heardAt = null;
     this.link = 'waiting';
@@ -185,6 +188,7 @@ class Live {
         this.showLevels(message.levels ?? message.status.levels);
         if (message.desk) this.desk = message.desk;
         this.show(message.status, true);
+        this.begun();
         break;
       case 'status':
         this.show(message.status, wasLost);

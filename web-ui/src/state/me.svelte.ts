@@ -16,6 +16,7 @@ class Session {
   role = $state<Role>('viewer');
   zone = $state('');
   token = $state('');
+  private held = false;
 
   desk: Desk = $derived(live.desk ?? { holder: null, mine: false, asked_by: null });
   isAdmin = $derived(this.role === 'admin');
@@ -75,11 +76,19 @@ class Session {
     this.role = me.role;
     this.zone = (me.zone && me.zone !== 'Etc/Unknown' ? me.zone : '') || Intl.DateTimeFormat().resolvedOptions().timeZone;
     live.desk = me.desk;
+    this.held = me.desk?.mine ?? false;
     this.access = 'in';
-    live.start(() => void this.verify());
-    void stock.load();
+    live.start(() => void this.verify(), () => void this.begun());
     // A desk that nobody holds is taken by whoever may; one that somebody holds is asked for.
     if (this.mayOperate && me.desk && me.desk.holder === null) await this.deskDo('take').catch(() => {});
+  }
+
+  /** A Regia that was started again knows of no desk: whoever had it when it went has it again. */
+  private async begun() {
+    if (this.held && this.mayOperate && live.desk?.holder === null) await this.deskDo('take').catch(() => {});
+    if (live.desk?.holder !== null) this.held = live.desk?.mine ?? false;
+    // What is configured may be something else now.
+    void stock.load();
   }
 
   private async verify() {
@@ -97,6 +106,7 @@ class Session {
     const desk = answer && 'desk' in answer ? answer.desk : (answer as Desk | null);
     if (desk && 'mine' in desk) live.desk = desk;
     else live.desk = (await get<Me>('/me')).desk;
+    this.held = live.desk.mine;
   }
 
   async signOut() {

@@ -2,6 +2,7 @@
 
 import type { SceneInfo } from '../model/types';
 import { title } from '../model/format';
+import type { Planned } from '../model/types';
 import { ifThere } from './api';
 
 export interface Table {
@@ -15,16 +16,17 @@ class Stock {
   destinations = $state.raw<Table[] | null>(null);
   titles = $state.raw<Table[] | null>(null);
   overlays = $state.raw<Table[] | null>(null);
-  schedule = $state.raw<unknown[] | null>(null);
+  /** None: this Regia has no schedule. */
+  schedule = $state.raw<Planned | null>(null);
 
   async load() {
     await Promise.all([
       this.fill('scenes'), this.fill('sources'), this.fill('destinations'), this.fill('titles'), this.fill('overlays'),
-      this.fill('schedule'),
+      this.loadSchedule(),
     ]);
   }
 
-  private async fill(name: 'scenes' | 'sources' | 'destinations' | 'titles' | 'overlays' | 'schedule') {
+  private async fill(name: 'scenes' | 'sources' | 'destinations' | 'titles' | 'overlays') {
     try {
       const answer = await ifThere<unknown>(`/${name}`);
       // A list, or an object that holds it under its name.
@@ -32,6 +34,14 @@ class Stock {
       this[name] = list as never;
     } catch {
       // The connection is gone, which the top bar says; what was known stays.
+    }
+  }
+
+  async loadSchedule() {
+    try {
+      this.schedule = await ifThere<Planned>('/schedule');
+    } catch {
+      // As above.
     }
   }
 
