@@ -10,7 +10,7 @@ use std::time::Duration;
 const FIRST: usize = 46;
 
 fn with(title: &str) -> String {
-    format!("{GOOD}\n[[title]]\n{title}\n")
+    format!("{GOOD}[[title]]\n{title}\n")
 }
 
 #[track_caller]
