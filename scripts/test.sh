@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the tests need and runs all of them.
-# Usage: scripts/test.sh [--slow] [ARGUMENTS FOR cargo test]
+# Installs what the tests need and runs all of them: those of the program, then the panel's in a browser.
+# Usage: scripts/test.sh [--slow] [ARGUMENTS FOR cargo test]      (with arguments, cargo's only)
 #   --slow   also those that take many minutes; without it each says on stderr that it was skipped
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
@@ -15,4 +15,5 @@ need_cargo
 cd "$root_dir"
 build_panel
 need_schemathesis
-exec cargo test --workspace --locked "$@"
+cargo test --workspace --locked "$@"
+(($#)) || scripts/browser.sh

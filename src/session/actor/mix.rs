@@ -31,6 +31,7 @@ struct Pending {
 }
 
 /// The actor's side of the mixer.
+#[derive(Default)]
 pub(super) struct Desk {
     last_request: u64,
     pending: BTreeMap<u64, Pending>,
@@ -56,20 +57,6 @@ struct Closing {
 pub struct Look {
     /// The big picture with all of it as well.
     pub multiview: bool,
-}
-
-impl Default for Desk {
-    fn default() -> Self {
-        Desk {
-            last_request: 0,
-            pending: BTreeMap::new(),
-            state: None,
-            changed: false,
-            lookers: BTreeMap::new(),
-            closing: None,
-            thumbnails: watch::Sender::default(),
-        }
-    }
 }
 
 impl Desk {
