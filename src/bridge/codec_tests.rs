@@ -282,7 +282,7 @@ fn refusals_say_what_is_wrong() {
     let pushed = |rest: &[u8]| refusal::<Down>(&[&bytes(&[start()]), rest].concat());
     assert_eq!(
         pushed(&[0, 0, 0, 2, PUSHED_UNIT, 1]),
-        "message 82 is too short for what it must carry"
+        "message 83 is too short for what it must carry"
     );
     assert_eq!(
         pushed(&[0, 0, 0, 4, PUSHED_CONFIG, 0, 1, FLAG_KEYFRAME]),
@@ -290,7 +290,7 @@ fn refusals_say_what_is_wrong() {
     );
     assert_eq!(
         pushed(&[0, 0, 0, 4, PUSHED_END, 0, 1, 0xff]),
-        "message 83 holds no text: invalid utf-8 sequence of 1 bytes from index 0"
+        "message 84 holds no text: invalid utf-8 sequence of 1 bytes from index 0"
     );
 }
 

@@ -96,6 +96,13 @@ pub const HOOK_EVENTS: &[&str] = &[
     "show_missed",
     "show_over",
     "alert_failed",
+    "scene_taken",
+    "faded_to_black",
+    "overlay_switched",
+    "title_set",
+    "audio_changed",
+    "loudness_reset",
+    "config_changed",
 ];
 
 pub(super) fn alerts(root: &Table<'_>, base: &Path, env: &dyn Environment) -> Vec<Alert> {

@@ -327,8 +327,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join(FILE);
         let (connection, _) = open(dir.path()).unwrap();
+        // So many that the middle of the file is theirs.
         connection.execute_batch("BEGIN").unwrap();
-        for n in 0..500 {
+        for n in 0..5_000 {
             connection
                 .execute(
                     "INSERT INTO session VALUES (?1, 0, NULL, ?2)",

@@ -207,7 +207,8 @@ async function evening(size, Hands) {
     } else missing('a pulled cable: only root can lay one');
 
     // Further screens, on air.
-    for (const screen of ['scenes', 'recordings', 'users', 'system', 'phone']) {
+    for (const screen of ['scenes', 'recordings', 'schedule', 'users', 'system', 'phone']) {
+      if (screen === 'schedule' && !(await page.request.get(`${rig.base}/api/v1/schedule`)).ok()) continue;
       await goTo(screen === 'phone' && size !== 'phone' ? 'air' : screen);
       if (screen === 'phone' && size !== 'phone') await page.goto(`${rig.base}/#/phone`);
       if (screen === 'scenes' && mixer) await hands.press(page.locator('.list a').first());

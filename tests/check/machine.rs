@@ -33,6 +33,10 @@ impl Environment for Machine {
             path if self.generous && path.ends_with("recordings") => {
                 Look::Directory { writable: true }
             }
+            path if self.generous && path.ends_with("lights") => Look::File {
+                mode: 0o755,
+                readable: true,
+            },
             _ if self.generous => CLOSED,
             "/etc/regia/recordings" => Look::Directory { writable: true },
             "/readonly" => Look::Directory { writable: false },
@@ -52,6 +56,9 @@ impl Environment for Machine {
     fn read(&self, path: &Path) -> Result<String, String> {
         if path.ends_with("locked.key") {
             return Err("Permission denied (os error 13)".to_owned());
+        }
+        if path.extension().is_some_and(|extension| extension == "url") {
+            return Ok("https://example.org/hook\n".to_owned());
         }
         Ok("Xq7vT2mNzR4w\n".to_owned())
     }

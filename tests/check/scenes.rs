@@ -148,7 +148,7 @@ fn layers_that_can_not_be() {
     );
     wrong(
         "chroma_key = { similarty = 0.4 }",
-        "47: scene \"wide\".layers[1].chroma_key.similarty: unknown key; did you mean \"similarity\"?",
+        "46: scene \"wide\".layers[1].chroma_key.similarty: unknown key; did you mean \"similarity\"?",
     );
     wrong(
         "or = \"stagr\"",

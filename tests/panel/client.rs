@@ -219,7 +219,7 @@ pub fn next_json(socket: &mut WebSocket<TcpStream>) -> Value {
 pub fn wait_json(
     socket: &mut WebSocket<TcpStream>,
     what: &str,
-    wanted: impl Fn(&Value) -> bool,
+    mut wanted: impl FnMut(&Value) -> bool,
 ) -> Value {
     let until = std::time::Instant::now() + PATIENCE;
     while std::time::Instant::now() < until {

@@ -122,8 +122,7 @@ fn a_show_as_its_frames_have_it() {
     let addr = address();
     let mut regia = Box::new("");
     for (name, [r, g, b]) in COLOURS {
-        let size = if name == "white" { "480x68" } else { "480x270" };
-        let source = format!("color=0x{r:02x}{g:02x}{b:02x}:s={size}");
+        let source = format!("color=0x{r:02x}{g:02x}{b:02x}:s=480x270");
         let file = regia
             .path()
             .join(format!("{name}.png"))
@@ -164,7 +163,7 @@ fn a_show_as_its_frames_have_it() {
     }
     let recordings = regia.path().join("recordings");
     config.push_str(&format!(
-        "[[overlay]]\nid = \"lower\"\nsource = \"white\"\nx = 0.0\ny = 0.75\nwidth = 1.0\nheight = 0.25\non = false\n\
+        "[[overlay]]\nid = \"lower\"\nsource = \"white\"\nx = 0.0\ny = 0.75\nwidth = 1.0\nheight = 0.25\ncrop = [0.0, 0.75, 0.0, 0.0]\non = false\n\
          [[destination]]\nid = \"own\"\nplatform = \"rehearsal\"\nserver = \"rtmp://{addr}/live\"\nkey = \"abcdefgh\"\n\
          [[recording]]\nid = \"master\"\nkind = \"copy\"\npath = \"{}\"\n",
         recordings.display()

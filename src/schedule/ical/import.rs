@@ -16,14 +16,27 @@ const MOST: usize = 16 * 1024 * 1024;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
-    #[error("this is no calendar in iCalendar's form: {0}")]
-    NoCalendar(String),
+    /// Without a word of it: what was sent instead may be a secret in the wrong place.
+    #[error(
+        "this is no calendar in iCalendar's form (it breaks off at line {line}): export it as .ics and send that"
+    )]
+    NoCalendar { line: usize },
     #[error("the calendar has no event that could be a show{0}")]
     Nothing(String),
     #[error("the calendar is longer than {MOST} bytes: export the shows alone")]
     TooLong,
     #[error("{event}: {reason}")]
     Event { event: String, reason: String },
+}
+
+/// Where the reader's error is; its text repeats what was read.
+fn line_of(error: &str) -> usize {
+    let mut words = error.split("at line ").skip(1);
+    let number = words.next().and_then(|rest| {
+        let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+        digits.parse().ok()
+    });
+    number.unwrap_or(1)
 }
 
 /// What a calendar gave.
@@ -45,8 +58,9 @@ pub fn import(text: &str, length: Option<Duration>, here: &str) -> Result<Import
         .replace("\r\n", "\n")
         .replace('\n', "\r\n");
     let unfolded = unfold(&text);
-    let calendar = read_calendar(&unfolded)
-        .map_err(|error| ImportError::NoCalendar(error.chars().take(200).collect()))?;
+    let calendar = read_calendar(&unfolded).map_err(|error| ImportError::NoCalendar {
+        line: line_of(&error),
+    })?;
     let default = calendar
         .properties
         .iter()
