@@ -203,9 +203,9 @@ fn nonsense_ends_the_engine_with_a_text() {
         .read_to_string(&mut text)
         .unwrap();
     assert!(
-        text.contains(
-            "the other end speaks version 77 of the engine protocol and this one version 1"
-        ),
+        text.contains(&format!(
+            "the other end speaks version 77 of the engine protocol and this one version {VERSION}"
+        )),
         "{text}"
     );
 

@@ -61,8 +61,9 @@ async fn integrated_loudness_is_ffmpegs() {
     println!(
         "integrated: {ours} LUFS, ffmpeg {integrated}; true peak: {our_peak} dBTP, ffmpeg {peak}"
     );
+    // 0.2 LU is the aim; the histogram that keeps memory the same over a day, and tenths, cost up to 0.1.
     assert!(
-        (ours - integrated).abs() <= 0.2,
+        (ours - integrated).abs() <= 0.3,
         "{ours} beside {integrated}"
     );
     // Of the encoded sound, whose peaks the encoder moves.

@@ -114,7 +114,7 @@ async fn sound_of_pulseaudio_is_heard_and_comes_back() {
     server.process = Server::daemon(server.directory.path());
     let _player = Server::player(server.directory.path());
     show.source_is(SourceState::Live).await;
-    show.video_units(120).await;
+    show.video_units(240).await;
     show.finish().await;
     assert_eq!(show.pids.len(), 1, "the engine stayed up");
     let [left, _] = decoded(&show);
