@@ -33,7 +33,7 @@ fn from_a_newer_version() {
     says(
         &run_with(&rig, rig.state()),
         &format!(
-            "the state in {shown} was written by a newer Regia (its version is 99, this one knows 1): install that one again, or give this one another --state"
+            "the state in {shown} was written by a newer Regia (its version is 99, this one knows 3): install that one again, or give this one another --state"
         ),
     );
 }
