@@ -175,7 +175,7 @@ fn the_commented_lines_are_right() {
     let loaded = parse(&text, "regia.toml", &Machine::with_everything())
         .unwrap_or_else(|errors| panic!("{errors}"));
     let kinds = loaded.settings.sources.iter().map(|source| &source.kind);
-    assert_eq!(kinds.len(), 13);
+    assert_eq!(kinds.len(), 14);
     let destination = &loaded.settings.destinations[0];
     assert!(destination.credentials.is_some() && destination.tls_ca_file.is_some());
     assert_eq!(destination.rules().grace.unwrap().value.as_secs(), 60);

@@ -160,16 +160,16 @@ fn layers_that_can_not_be() {
         SCENE,
         "layers = [{ source = \"stage\", id = \"a\" }, { source = \"stage\", id = \"a\" }, { source = \"stage\", image = \"/etc/logo.png\" }]",
         &[
-            "21:64: scene \"wide\".layers \"a\".id: \"a\" is another layer of this scene already; take another",
-            "21:100: scene \"wide\".layers[3].image: /etc/logo.png does not exist; a relative path starts at the configuration's directory",
-            "21:100: scene \"wide\".layers[3].image: source and image cannot both be shown by one layer; make a layer of each",
+            "21:68: scene \"wide\".layers \"a\".id: \"a\" is another layer of this scene already; take another",
+            "21:103: scene \"wide\".layers[3].image: /etc/logo.png does not exist; a relative path starts at the configuration's directory",
+            "21:103: scene \"wide\".layers[3].image: source and image cannot both be shown by one layer; make a layer of each",
         ],
     );
     says(
         SCENE,
         "layers = [{ source = \"stage\" }, { title = \"speaker\" }]",
         &[
-            "21:42: scene \"wide\".layers[2].title: there is no title \"speaker\"; add [[title]] with id = \"speaker\"",
+            "21:43: scene \"wide\".layers[2].title: there is no title \"speaker\"; add [[title]] with id = \"speaker\"",
         ],
     );
 }
