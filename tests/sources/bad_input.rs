@@ -302,14 +302,19 @@ async fn a_file_that_was_cut_short() {
         repeat: true,
     };
     let mut show = OnAir::begin(watched(kind, directory.path())).await;
-    let told = show.source_is(SourceState::Lost).await;
-    assert_eq!(
-        told,
-        format!(
-            "{}: This file contains no playable streams.",
-            path.display()
-        )
+    let reason = format!(
+        "{}: This file contains no playable streams.",
+        path.display()
     );
+    // On a busy machine GStreamer 1.22's demuxer once in a hundred times says nothing of it and stands still: the first
+    // report is then that of a source that gave nothing, and the next try's is the reason.
+    show.until("the reason", |show| {
+        let states = show.events.iter().filter_map(source_state);
+        states
+            .rev()
+            .any(|(state, told)| state == SourceState::Lost && told == reason)
+    })
+    .await;
     show.video_units(30).await;
     show.finish().await;
     assert_eq!(show.pids.len(), 1, "the engine stayed up");
