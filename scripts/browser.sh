@@ -6,7 +6,6 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
 need_packages "${runtime_packages[@]}" "${browser_packages[@]}"
-command -v npm >/dev/null || need_packages nodejs npm
 need_cargo
 cd "$root_dir"
 build_panel

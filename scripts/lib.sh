@@ -59,13 +59,9 @@ need_cargo() {
     command -v cargo >/dev/null || fail "cargo is missing. Install Rust with rustup, then run this again."
 }
 
-# build_panel: the panel's files, which the program embeds. Without Node the program is built all the same, and its page says so.
+# build_panel: the panel's files, which the program embeds. Whatever Node is there is taken; Debian's is enough.
 build_panel() {
-    [[ -f "$root_dir/web-ui/package.json" ]] || return 0
-    if ! command -v npm >/dev/null; then
-        echo "$(basename "$0"): npm is missing (Debian package npm), so the panel's page will say how to build it" >&2
-        return 0
-    fi
+    command -v npm >/dev/null || need_packages nodejs npm
     local built=$root_dir/web-ui/dist/index.html
     if [[ -f $built ]] && ! find "$root_dir/web-ui" -path "$root_dir/web-ui/node_modules" -prune -o \
         -path "$root_dir/web-ui/dist" -prune -o -type f -newer "$built" -print -quit | grep -q .; then

@@ -146,6 +146,9 @@ pub struct DemoArgs {
     /// In standby: go live in the panel
     #[arg(long)]
     pub standby: bool,
+    /// Open no browser; without a desktop, or with --seconds, none is opened anyway
+    #[arg(long)]
+    pub no_browser: bool,
 }
 
 #[derive(Debug, clap::Args)]

@@ -92,6 +92,12 @@ pub async fn demo(args: DemoArgs) -> anyhow::Result<u8> {
     tokio::spawn(served);
     println!("The command line reaches it by --state {}", state.display());
     let panel = panel::serve(&session.settings().panel, &state, &api).await;
+    if let Some(panel) = &panel
+        && !args.no_browser
+        && args.seconds.is_none()
+    {
+        panel::browse(&panel.link, scratch.path());
+    }
     let on_air = if args.standby {
         true
     } else {
@@ -110,8 +116,8 @@ pub async fn demo(args: DemoArgs) -> anyhow::Result<u8> {
     }
     session.stop(StopAsk::everything(Who::Cli)).await?;
     session.standby().await;
-    if let Some((panel, _)) = panel {
-        panel.abort();
+    if let Some(panel) = panel {
+        panel.task.abort();
     }
     drop(end_socket);
     let _ = shutdown.send(());
@@ -124,11 +130,44 @@ pub async fn demo(args: DemoArgs) -> anyhow::Result<u8> {
     })
 }
 
+/// Something to take, to fade and to write on: what costs nothing until it is shown.
+const CAMERAS: &str = r#"[[source]]
+id = "camera-1"
+kind = "test"
+
+[[source]]
+id = "camera-2"
+kind = "test"
+
+[[scene]]
+id = "wide"
+layers = [{ source = "camera-1" }]
+
+[[scene]]
+id = "close"
+layers = [{ source = "camera-2", crop = [0.25, 0.25, 0.25, 0.25] }]
+
+[[scene]]
+id = "both"
+layout = "side-by-side"
+sources = ["camera-1", "camera-2"]
+
+[[title]]
+id = "speaker"
+kind = "lower-third"
+lines = ["Anna Rossi", "Mayor of Trento"]
+
+[[overlay]]
+id = "lower"
+title = "speaker"
+
+"#;
+
 /// The built-in configuration goes through the same reader as everybody's.
 fn demo_settings(server: &str, ca: &Path, config: &Path, port: u16) -> anyhow::Result<Settings> {
     let text = format!(
         "[programme]\nwidth = 1280\nheight = 720\nfps = 30\n\n[programme.video]\nbitrate_kbps = 3000\n\n\
-         [[source]]\nid = \"test\"\nkind = \"test\"\n\n\
+         {CAMERAS}\
          [[destination]]\nid = \"rehearsal\"\nplatform = \"rehearsal\"\nserver = {server:?}\nkey = \"demo\"\ntls_ca_file = {ca:?}\n\n\
          [panel]\nlisten = \"127.0.0.1:{port}\"\n"
     );

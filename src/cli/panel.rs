@@ -2,13 +2,25 @@
 
 use crate::config::{Panel, PanelTls};
 use crate::panel::{self, Api, Certificates, Server};
+use std::fs::OpenOptions;
+use std::io::Write;
 use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::process::Stdio;
+use tokio::process::Command;
 use tokio::task::JoinHandle;
-use tracing::{error, info};
+use tracing::{debug, error, info};
+
+/// A panel that is served.
+pub struct Served {
+    pub task: JoinHandle<()>,
+    /// Where somebody begins: the panel or, while it has no admin, the page that sets the first password. Secret then.
+    pub link: String,
+}
 
 /// Serves the panel. What stands against it is told: a broadcast needs none.
-pub async fn serve(panel: &Panel, state: &Path, api: &Api) -> Option<(JoinHandle<()>, SocketAddr)> {
+pub async fn serve(panel: &Panel, state: &Path, api: &Api) -> Option<Served> {
     let certificates = match Certificates::open(&panel.tls, panel.listen.ip(), state) {
         Ok(certificates) => certificates,
         Err(error) => {
@@ -38,17 +50,53 @@ pub async fn serve(panel: &Panel, state: &Path, api: &Api) -> Option<(JoinHandle
         }
         None => info!(%url, "the panel is there"),
     }
+    let mut link = url.clone();
     match api.access.setup_token() {
         // Said once, to whoever starts it, and worth nothing any more when it was used. It stands behind #, which no browser sends.
-        Ok(Some(token)) => eprintln!(
-            "The panel has no admin yet. Set the password here, once: {url}/setup#{token}"
-        ),
+        Ok(Some(token)) => {
+            link = format!("{url}/setup#{token}");
+            eprintln!("The panel has no admin yet. Set the password here, once: {link}");
+        }
         Ok(None) => {}
         Err(_) => error!(
             "the system gives no random numbers: `regia passwd admin` sets the first password"
         ),
     }
-    Some((tokio::spawn(server.run()), address))
+    let task = tokio::spawn(server.run());
+    Some(Served { task, link })
+}
+
+/// Opens `link` in the browser of the desktop that this runs on, if there is one. The link goes through a file of ours alone in
+/// `directory`: arguments can be read by everybody on the machine.
+pub fn browse(link: &str, directory: &Path) {
+    let has_desktop = ["DISPLAY", "WAYLAND_DISPLAY"]
+        .iter()
+        .any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));
+    if !has_desktop {
+        return;
+    }
+    let page = directory.join("panel.html");
+    let text = format!(
+        "<!doctype html><meta charset=utf-8><meta http-equiv=refresh content=\"0;url={link}\"><title>Regia</title>\n"
+    );
+    let written = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&page)
+        .and_then(|mut file| file.write_all(text.as_bytes()));
+    let opened = written.and_then(|()| {
+        Command::new("xdg-open")
+            .arg(&page)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+    });
+    // It is a convenience: the address stands above.
+    if let Err(error) = opened {
+        debug!(%error, "no browser was opened");
+    }
 }
 
 fn url(panel: &Panel, address: SocketAddr) -> String {

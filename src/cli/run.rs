@@ -88,8 +88,8 @@ pub async fn run(config: Option<&Path>, state: &Path, live: bool) -> anyhow::Res
     }
     let code = until_signalled(session).await?;
     attended.abort();
-    if let Some((panel, _)) = panel {
-        panel.abort();
+    if let Some(panel) = panel {
+        panel.task.abort();
     }
     shutdown.send_replace(true);
     let _ = tokio::time::timeout(Duration::from_secs(2), served).await;

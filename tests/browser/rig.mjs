@@ -120,19 +120,13 @@ class Cable {
 export class Rig {
   /** Ready: the daemon runs, its panel waits for the first password. */
   static async start({ sources = 1 } = {}) {
-    const rig = new Rig();
-    rig.dir = mkdtempSync(join(tmpdir(), 'regia-panel-'));
-    mkdirSync(join(rig.dir, 'recordings'));
-    const [panel, rehearsal, far] = [await freePort(), await freePort(), 19_350];
+    const rig = await Rig.around();
+    const panel = await freePort();
+    const rehearsal = await freePort();
     rig.base = `http://127.0.0.1:${panel}`;
     rig.rehearsalServer = `rtmp://127.0.0.1:${rehearsal}/live`;
     rig.rehearsal = new Program(BIN, ['rehearse', '--listen', `127.0.0.1:${rehearsal}`]);
-    if (Cable.possible) {
-      rig.cable = new Cable();
-      rig.farServer = `rtmp://${rig.cable.address}:${far}/live`;
-      rig.far = new Program('ip', ['netns', 'exec', rig.cable.net, BIN, 'rehearse', '--listen', `${rig.cable.address}:${far}`]);
-    }
-    const uplink = rig.cable ? `[[uplink]]\nid = "fibre"\ninterface = "${rig.cable.here}"\n\n` : '';
+    const { uplink } = rig;
     const extra = sources > 1 ? '[[source]]\nid = "bars"\nkind = "test"\n\n[[scene]]\nid = "bars"\nlayers = [{ source = "bars" }]\n\n' : '';
     rig.config = join(rig.dir, 'regia.toml');
     const configuration = (titles) =>
@@ -150,6 +144,39 @@ export class Rig {
     } catch (error) {
       await rig.end();
       throw error;
+    }
+    return rig;
+  }
+
+  /** `regia demo`, which brings its own configuration, rehearsal and state. */
+  static async demo() {
+    const rig = await Rig.around();
+    rig.isDemo = true;
+    const panel = await freePort();
+    rig.base = `http://127.0.0.1:${panel}`;
+    try {
+      rig.daemon = new Program(BIN, ['demo', '--standby', '--no-browser', '--port', String(panel)]);
+      rig.link = (await rig.daemon.says(/Set the password here, once: (\S+)/))[1];
+      rig.config = join((await rig.daemon.says(/reaches it by --state (\S+)/))[1], '../regia.toml');
+    } catch (error) {
+      await rig.end();
+      throw error;
+    }
+    return rig;
+  }
+
+  /** What is around the box: a place for its files and, for root, a far ingest at the other end of a cable. */
+  static async around() {
+    const rig = new Rig();
+    rig.dir = mkdtempSync(join(tmpdir(), 'regia-panel-'));
+    mkdirSync(join(rig.dir, 'recordings'));
+    rig.uplink = '';
+    if (Cable.possible) {
+      const far = 19_350;
+      rig.cable = new Cable();
+      rig.farServer = `rtmp://${rig.cable.address}:${far}/live`;
+      rig.far = new Program('ip', ['netns', 'exec', rig.cable.net, BIN, 'rehearse', '--listen', `${rig.cable.address}:${far}`]);
+      rig.uplink = `[[uplink]]\nid = "fibre"\ninterface = "${rig.cable.here}"\n\n`;
     }
     return rig;
   }

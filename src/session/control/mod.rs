@@ -4,21 +4,21 @@
 //! A *run* is one session in a platform's sense: one key, one limit. A destination has one, or two while it rolls over. What
 //! must survive the process is a [`Snapshot`], renewed with each `Act::Save`; `resume` goes on from one.
 
+mod ask;
+mod limit;
 mod resume;
 #[cfg(test)]
 mod tests;
 
+pub use ask::{Refusal, StopAsk};
 pub use resume::{Resumption, RunState, Snapshot};
 
 use super::event::{EndReason, Event, SessionId, Who};
-use super::guard::{Due, ExtendError, Guard, Limits};
+use super::guard::{Guard, Limits};
 use super::moment::Moment;
 use crate::store::KeyMark;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
-
-/// The next session has to be on air for so long before the one before it is ended.
-const SETTLED: Duration = Duration::from_secs(2);
 
 /// What configuration and platform say of a destination.
 #[derive(Clone, Debug)]
@@ -93,36 +93,6 @@ pub enum Act {
     Close(SessionId),
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    #[error(
-        "{destination}: its key was used for the broadcast {session}, and serves for one only: save the key of the new event"
-    )]
-    KeyUsed {
-        destination: String,
-        session: SessionId,
-    },
-    #[error(
-        "{destination}: its key is the one that {other} publishes with, on the same server: two streams on one key throw each other out"
-    )]
-    KeyInUse { destination: String, other: String },
-    #[error("the broadcast that runs is {running}, not {asked}: look again before you stop it")]
-    OtherSession { asked: String, running: SessionId },
-    #[error("name the broadcast to stop: {0} is running")]
-    NotNamed(SessionId),
-    #[error(
-        "{name} can't reopen an event that has ended: to end it for good, repeat its name (confirm: {platform:?})"
-    )]
-    Confirm { name: String, platform: String },
-    #[error("{destination} is not on air")]
-    NotOnAir { destination: String },
-    #[error("{destination}: {error}")]
-    Extend {
-        destination: String,
-        error: ExtendError,
-    },
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Live,
@@ -187,18 +157,6 @@ pub struct Control {
     acts: VecDeque<Act>,
     /// The id of a session that `waiting` will open.
     reserved: Option<SessionId>,
-}
-
-/// What a stop says.
-#[derive(Clone, Debug)]
-pub struct StopAsk<'a> {
-    /// None: whatever runs, which only the daemon's own end may say.
-    pub session: Option<&'a str>,
-    /// Indices in the terms.
-    pub destinations: Vec<usize>,
-    pub confirm: Option<&'a str>,
-    /// The daemon ends: there is nobody to ask.
-    pub unconditional: bool,
 }
 
 impl Control {
@@ -279,59 +237,6 @@ impl Control {
 
     fn log(&mut self, event: Event) {
         self.act(Act::Log(Who::Regia, event));
-    }
-
-    /// Begins what is not running. Asking for what runs already changes nothing. `id` names the session, should one begin.
-    pub fn start(
-        &mut self,
-        now: Moment,
-        id: SessionId,
-        asked: Vec<(usize, Keys)>,
-        who: Who,
-    ) -> Result<(), Refusal> {
-        let mut fresh: Vec<(usize, Keys)> = Vec::new();
-        for (destination, keys) in asked {
-            let runs = |run: &Run| run.destination == destination && run.is_live();
-            let is_live = self.live.iter().flat_map(|live| &live.runs).any(runs);
-            let waits = self.waiting.iter().any(|w| w.destination == destination);
-            let twice = fresh.iter().any(|(other, _)| *other == destination);
-            if is_live || waits || twice {
-                continue;
-            }
-            self.check_unused(destination, &keys.first)?;
-            let same = |other: usize, mark: KeyMark| {
-                mark == keys.first.mark
-                    && other != destination
-                    && self.terms[other].server == self.terms[destination].server
-            };
-            let conflict = self
-                .publishers()
-                .chain(fresh.iter().map(|(other, keys)| (*other, keys.first.mark)))
-                .find(|(other, mark)| same(*other, *mark));
-            if let Some((other, _)) = conflict {
-                return Err(Refusal::KeyInUse {
-                    destination: self.terms[destination].id.clone(),
-                    other: self.terms[other].id.clone(),
-                });
-            }
-            fresh.push((destination, keys));
-        }
-        if fresh.is_empty() {
-            return Ok(());
-        }
-        let ids = fresh.iter().map(|(d, _)| self.terms[*d].id.clone());
-        let started = Event::Started {
-            destinations: ids.collect(),
-            recordings: Vec::new(),
-        };
-        self.reserved = Some(id);
-        self.waiting.extend(
-            fresh
-                .into_iter()
-                .map(|(destination, keys)| Waiting { destination, keys }),
-        );
-        self.begin_waiting(now, Some((who, started)));
-        Ok(())
     }
 
     /// Every key that is published with, or about to be.
@@ -447,129 +352,11 @@ impl Control {
         Some(run)
     }
 
-    pub fn stop(&mut self, ask: &StopAsk<'_>, who: Who) -> Result<(), Refusal> {
-        let Some(live) = &self.live else {
-            // What has ended needs no stop; what waits for its begin is taken back.
-            let chosen = &ask.destinations;
-            self.waiting.retain(|w| !chosen.contains(&w.destination));
-            return Ok(());
-        };
-        if !ask.unconditional {
-            match ask.session {
-                None => return Err(Refusal::NotNamed(live.id.clone())),
-                Some(asked) if asked != live.id.as_str() => {
-                    return Err(Refusal::OtherSession {
-                        asked: asked.to_owned(),
-                        running: live.id.clone(),
-                    });
-                }
-                Some(_) => {}
-            }
-        }
-        let chosen: Vec<&Run> = live
-            .runs
-            .iter()
-            .filter(|run| run.is_live() && ask.destinations.contains(&run.destination))
-            .collect();
-        let closes = chosen
-            .iter()
-            .map(|run| (&self.terms[run.destination], run.first_publish))
-            .find(|(terms, published)| {
-                terms.event_closes
-                    && published.is_some()
-                    && ask.confirm != Some(terms.platform.as_str())
-            });
-        if let Some((terms, _)) = closes
-            && !ask.unconditional
-        {
-            return Err(Refusal::Confirm {
-                name: terms.name.clone(),
-                platform: terms.platform.clone(),
-            });
-        }
-        let stopped: Vec<RunId> = chosen.iter().map(|run| run.id).collect();
-        let mut ids: Vec<String> = chosen
-            .iter()
-            .map(|run| self.terms[run.destination].id.clone())
-            .collect();
-        ids.dedup();
-        self.waiting
-            .retain(|w| !ask.destinations.contains(&w.destination));
-        if stopped.is_empty() {
-            return Ok(());
-        }
-        self.act(Act::Log(who, Event::StopAsked { destinations: ids }));
-        for run in stopped {
-            self.finish(run, EndReason::Asked);
-        }
-        Ok(())
-    }
-
     fn finish(&mut self, id: RunId, reason: EndReason) {
         if let Some(run) = self.find_mut(id).filter(|run| run.is_live()) {
             run.phase = Phase::Finishing(reason);
             self.act(Act::Save);
             self.act(Act::Finish(id));
-        }
-    }
-
-    /// Puts off the end that the guard sets to a destination.
-    pub fn extend(
-        &mut self,
-        now: Moment,
-        destination: usize,
-        by: Duration,
-        who: Who,
-    ) -> Result<(), Refusal> {
-        let id = self.terms[destination].id.clone();
-        let newest = self
-            .live
-            .iter_mut()
-            .flat_map(|live| &mut live.runs)
-            .rfind(|run| run.destination == destination && run.is_live());
-        let Some((run, first)) = newest.and_then(|run| {
-            let first = run.first_publish?;
-            Some((run, first))
-        }) else {
-            return Err(Refusal::NotOnAir { destination: id });
-        };
-        let extended = run.guard.extend(by);
-        let ends_in = run.guard.ends_in(now.since(first));
-        match extended {
-            Ok(()) => {
-                self.act(Act::Log(
-                    who,
-                    Event::Extended {
-                        destination: id,
-                        by_s: by.as_secs_f64(),
-                        ends_in_s: ends_in.unwrap_or_default().as_secs_f64(),
-                    },
-                ));
-                self.act(Act::Save);
-                Ok(())
-            }
-            Err(error) => {
-                self.act(Act::Log(
-                    who,
-                    Event::NotExtended {
-                        destination: id.clone(),
-                        reason: error.to_string(),
-                    },
-                ));
-                Err(Refusal::Extend {
-                    destination: id,
-                    error,
-                })
-            }
-        }
-    }
-
-    /// A slot's key was changed: what rolls over later uses the new one.
-    pub fn arm(&mut self, destination: usize, next: Option<Armed>) {
-        for run in self.live.iter_mut().flat_map(|live| &mut live.runs) {
-            if run.destination == destination && run.is_live() && run.successor.is_none() {
-                run.next.clone_from(&next);
-            }
         }
     }
 
@@ -629,147 +416,6 @@ impl Control {
                 self.act(Act::Slate(false));
             }
             self.act(Act::Close(live.id));
-        }
-    }
-
-    /// Does what is due. To be called at least each second.
-    pub fn tick(&mut self, now: Moment) {
-        let ids: Vec<RunId> = self
-            .live
-            .iter()
-            .flat_map(|live| &live.runs)
-            .filter(|run| !run.is_ended())
-            .map(|run| run.id)
-            .collect();
-        for id in ids {
-            while let Some(due) = self.due(now, id) {
-                self.carry_out(now, id, due);
-            }
-            self.hand_over(now, id);
-        }
-        self.begin_waiting(now, None);
-    }
-
-    fn due(&mut self, now: Moment, id: RunId) -> Option<Due> {
-        let run = self.find_mut(id)?;
-        run.guard.poll(now.since(run.first_publish?))
-    }
-
-    fn carry_out(&mut self, now: Moment, id: RunId, due: Due) {
-        let Some(run) = self.find(id) else { return };
-        let terms = &self.terms[run.destination];
-        let (destination, is_live) = (terms.id.clone(), run.is_live());
-        match due {
-            Due::Warn { ends_in } if is_live => self.log(Event::GuardWarning {
-                destination,
-                ends_in_s: ends_in.as_secs_f64(),
-                rolls_over: terms.limits.rolls_over && run.next.is_some(),
-            }),
-            Due::Archive { ends_in } if is_live => self.log(Event::ArchiveWarning {
-                destination,
-                ends_in_s: ends_in.as_secs_f64(),
-            }),
-            Due::Warn { .. } | Due::Archive { .. } => {}
-            Due::Close if is_live => {
-                if terms.limits.rolls_over {
-                    self.roll_over(now, id);
-                }
-                self.slate_if_needed();
-            }
-            Due::Close => {}
-            Due::End => {
-                let limit_s = terms.limits.limit.unwrap_or_default().as_secs_f64();
-                let reason = match run.successor {
-                    Some(_) => EndReason::RolledOver,
-                    None => EndReason::Limit,
-                };
-                if is_live {
-                    self.log(Event::LimitReached {
-                        destination,
-                        limit_s,
-                    });
-                    self.finish(id, reason);
-                    self.slate_if_needed();
-                }
-            }
-            Due::LastWords => {
-                self.finish(id, EndReason::Limit);
-                self.act(Act::FinishNow(id));
-            }
-            Due::HangUp => {
-                self.finish(id, EndReason::Limit);
-                self.act(Act::Drop(id));
-            }
-        }
-    }
-
-    /// Begins the next session of a destination, beside the one that ends.
-    fn roll_over(&mut self, now: Moment, id: RunId) {
-        let Some(run) = self.find(id) else { return };
-        let (destination, number) = (run.destination, run.number + 1);
-        let next = run.next.clone();
-        let failure = match &next {
-            None => Some("no further key is there".to_owned()),
-            Some(next) => {
-                let server = &self.terms[destination].server;
-                let taken = self
-                    .publishers()
-                    .any(|(other, mark)| mark == next.mark && self.terms[other].server == *server);
-                match self.check_unused(destination, next) {
-                    Err(refusal) => Some(refusal.to_string()),
-                    Ok(()) if taken => Some("its further key is being published with".to_owned()),
-                    Ok(()) => None,
-                }
-            }
-        };
-        if let Some(reason) = failure {
-            self.log(Event::RolloverFailed {
-                destination: self.terms[destination].id.clone(),
-                reason,
-            });
-            return;
-        }
-        if let Some(next) = next {
-            let successor = self.begin(now, destination, number, next, None);
-            if let Some(run) = self.find_mut(id) {
-                run.successor = successor;
-            }
-        }
-    }
-
-    /// Ends the session before, once the one that follows it is on air.
-    fn hand_over(&mut self, now: Moment, id: RunId) {
-        let Some(run) = self.find(id).filter(|run| run.is_live()) else {
-            return;
-        };
-        let successor = run.successor.and_then(|successor| self.find(successor));
-        let settled = |next: &Run| {
-            next.on_air_since
-                .is_some_and(|since| now.since(since) >= SETTLED)
-        };
-        if let Some(next) = successor.filter(|next| settled(next)) {
-            let event = Event::Rollover {
-                destination: self.terms[next.destination].id.clone(),
-                session: next.number,
-            };
-            self.log(event);
-            self.finish(id, EndReason::RolledOver);
-        }
-    }
-
-    /// The closing slate is for an audience that sees nothing afterwards: while any destination goes on, it sees the programme.
-    fn slate_if_needed(&mut self) {
-        let Some(live) = &mut self.live else { return };
-        let goes_on = |run: &Run| run.is_live() && !run.guard.is_closing();
-        let closing =
-            |run: &Run| run.guard.is_closing() && run.first_publish.is_some() && !run.is_ended();
-        let wanted = live.runs.iter().any(closing) && !live.runs.iter().any(goes_on);
-        if std::mem::replace(&mut live.slate, wanted) != wanted {
-            self.act(Act::Slate(wanted));
-            if wanted {
-                let scene = self.closing_scene.clone();
-                self.log(Event::ClosingScene { scene });
-            }
         }
     }
 }
