@@ -10,8 +10,9 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Value, json};
+use std::sync::Arc;
 use std::time::Duration;
 use utoipa::{IntoParams, ToSchema};
 
@@ -33,6 +34,7 @@ impl From<ShowError> for Refused {
             ShowError::Running(_) | ShowError::OtherRuns(..) => (StatusCode::CONFLICT, "show-runs"),
             ShowError::NotRunning => (StatusCode::CONFLICT, "no-show-runs"),
             ShowError::Command(CommandError::NoStep) => (StatusCode::CONFLICT, "no-step"),
+            ShowError::Command(CommandError::TooLate(_)) => (StatusCode::CONFLICT, "too-late"),
             ShowError::Command(_) => (StatusCode::CONFLICT, "held"),
             ShowError::Store(_) => (StatusCode::INTERNAL_SERVER_ERROR, "store"),
             ShowError::Gone => (StatusCode::SERVICE_UNAVAILABLE, "gone"),
@@ -114,7 +116,12 @@ pub struct Token {
 
 #[derive(Debug, Serialize)]
 pub struct List {
-    shows: Vec<Listed>,
+    #[serde(serialize_with = "each")]
+    shows: Vec<Arc<Listed>>,
+}
+
+fn each<S: Serializer>(shows: &[Arc<Listed>], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_seq(shows.iter().map(|show| &**show))
 }
 
 pub fn router() -> Router<Schedule> {
@@ -276,13 +283,15 @@ pub async fn export(State(schedule): State<Schedule>) -> Result<Response, Refuse
     (status = 200, body = Object), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 pub async fn run(
     State(schedule): State<Schedule>,
+    Extension(caller): Extension<Caller>,
     Segment(id): Segment<String>,
     Body(run): Body<Run>,
 ) -> Result<Response, Refused> {
     if run.dry_run {
         return Ok(Json(schedule.dry_run(id).await?).into_response());
     }
-    Ok(Json(schedule.run(id, run.at_start).await?).into_response())
+    let view = schedule.run(id, run.at_start, caller.who).await?;
+    Ok(Json(view).into_response())
 }
 
 /// Tell the run: next, skip, hold or release. The id may be - for whichever show runs.

@@ -1,7 +1,8 @@
 //! The vision mixer's decisions: which scene is on air and in preview, how one becomes the other, which keys lie over it.
 //! Pure: commands and grid points in; a plan for each frame, effects for others, and the state out.
 //!
-//! A take lands on the next frame. Of a transition of N frames the first shows a part of the way already, and the last is the new
+//! A take lands on the next frame, or on the first that is not before the time it was given (`turn` says when it is to be handled
+//! for that: what a clip needs ahead is counted in). Of a transition of N frames the first shows a part of the way already, and the last is the new
 //! scene alone: so the frame before it and the last frame are exactly the two scenes.
 
 use super::plan::{Base, Key, Layers, Plan, Step, Way, moved};
@@ -212,8 +213,25 @@ impl Switcher {
         })
     }
 
-    /// Obeys. `next` is the grid point that is given out next, at about `now`; `is_ready` tells of a clip whether its first frame
-    /// can be shown. The error is for the operator.
+    /// The point at whose turn a command must be handled so that it shows from `at` on.
+    pub fn turn(&self, command: &MixCommand, at: MediaTime) -> i64 {
+        let target = self.fps.frame_from(at);
+        let scene = match command {
+            MixCommand::Take { scene: None, .. } => self.preview,
+            MixCommand::Take {
+                scene: Some(id), ..
+            } => self.scene(id).ok(),
+            _ => None,
+        };
+        match scene.and_then(|scene| self.clip_of(scene)) {
+            // A point may be given out later than its time by more than a frame.
+            Some(_) => target - self.frames(CLIP_LEAD * 2),
+            None => target,
+        }
+    }
+
+    /// Obeys. It shows from the grid point `next` on, which is that given out next, or one to come; now it is `now`. `is_ready` tells
+    /// of a clip whether its first frame can be shown. The error is for the operator.
     pub fn handle(
         &mut self,
         command: MixCommand,
@@ -221,8 +239,10 @@ impl Switcher {
         now: MediaTime,
         is_ready: impl Fn(usize) -> bool,
     ) -> Result<MixAnswer, String> {
+        let fps = self.fps;
         let done = |ran| MixAnswer {
             ran,
+            at: fps.frame_time(next),
             note: String::new(),
         };
         match command {
@@ -255,7 +275,6 @@ impl Switcher {
             MixCommand::Overlay { id, on } => {
                 let overlays = self.keys.iter().map(|key| key.overlay.id.as_str());
                 let unknown = unknown("overlay", &id, overlays);
-                let fps = self.fps;
                 let key = self.keys.iter_mut().find(|key| key.overlay.id == id);
                 let key = key.ok_or(unknown)?;
                 let frames = key.switch(on, next, fps);
@@ -423,6 +442,7 @@ impl Switcher {
             if self.black.to == 0 {
                 return Ok(MixAnswer {
                     ran: Transition::CUT,
+                    at: self.fps.frame_time(next),
                     note: format!("{:?} is on air already", self.scenes[to].id),
                 });
             }
@@ -432,6 +452,7 @@ impl Switcher {
             self.sound(next, frames);
             return Ok(MixAnswer {
                 ran: transition,
+                at: self.fps.frame_time(next),
                 note: String::new(),
             });
         }
@@ -451,6 +472,7 @@ impl Switcher {
         self.preview = preview.filter(|preview| *preview != to);
         Ok(MixAnswer {
             ran,
+            at: self.fps.frame_time(first),
             note: notes.join("; "),
         })
     }

@@ -344,6 +344,41 @@ fn a_clip_starts_with_its_take_and_goes_on_at_its_end() {
 }
 
 #[test]
+fn what_is_given_ahead_of_its_time_shows_at_it() {
+    let mut show = Show::new();
+    let take = |id: &str| C::Take {
+        scene: Some(id.into()),
+        transition: None,
+    };
+    let time = |frame| FrameRate { num: 30, den: 1 }.frame_time(frame);
+    let at = MediaTime(time(40).0 - 10);
+    let turn = |show: &Show, id, at| show.switcher.turn(&take(id), at);
+    assert_eq!(turn(&show, "b", at), 40);
+    assert_eq!(turn(&show, "b", MediaTime(at.0 + 11)), 41);
+    assert!(turn(&show, "opener", MediaTime::ZERO) < show.next);
+    // What its sound needs is counted in.
+    assert_eq!(turn(&show, "opener", at), 36);
+    while show.next < 36 {
+        show.plan();
+    }
+    let done = |show: &mut Show, id| {
+        let now = time(show.next);
+        let done = show.switcher.handle(take(id), 40, now, |_| true);
+        done.unwrap().at
+    };
+    assert_eq!(done(&mut show, "opener"), time(40));
+    let start = Effect::Start {
+        source: 3,
+        at: time(40),
+    };
+    assert!(show.switcher.take_effects().contains(&start));
+    for _ in 36..40 {
+        assert_eq!(words(&show.plan()), "one");
+    }
+    assert_eq!(words(&show.plan()), "clip");
+}
+
+#[test]
 fn a_clip_of_unknown_length_goes_on_when_it_ends() {
     let mut show = Show::new();
     show.take("opener", None);

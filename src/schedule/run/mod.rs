@@ -6,7 +6,9 @@
 //!
 //! Until the start comes, its moment follows the wall clock (`set_start`); from then on no step of the wall clock moves anything.
 //!
-//! What is about to be done is written down first: up to a second ahead where its time is known, so that no disk makes it late.
+//! What is about to be done is written down first: up to a second ahead where its time is known, so that no disk makes it late. And it is
+//! handed over ahead, with its time, so that no way makes it late either: the engine shows it from the first frame on that is not
+//! before that.
 //! `resume` says what becomes of a step of which nobody knows whether it was done.
 
 mod resume;
@@ -24,6 +26,10 @@ use std::time::Duration;
 
 /// So long ahead an intent is written down: any disk that works is done by then.
 const ARM_AHEAD: Duration = Duration::from_secs(1);
+/// So long ahead a step is handed over whose time is known: what a clip needs, and a machine that is busy.
+const HAND_OVER_AHEAD: Duration = Duration::from_millis(250);
+/// A step that is begun later than this is late, and so are those that are triggered by it.
+const ON_TIME: Duration = Duration::from_millis(250);
 /// A clip that nobody has seen so long after its scene was taken does not play.
 const CLIP_COMES_WITHIN: Duration = Duration::from_secs(5);
 
@@ -35,7 +41,7 @@ pub(super) enum State {
         since: Moment,
         heard: Option<Moment>,
     },
-    /// It was handed over; what became of it is not known yet.
+    /// It was handed over, to be done at this moment; what became of it is not known yet.
     Begun {
         at: Moment,
     },
@@ -98,6 +104,8 @@ pub enum Output {
     Do {
         step: usize,
         action: Action,
+        /// When; what is past means at once.
+        at: Moment,
     },
     /// After a restart: what the steps so far have made of the programme.
     Restore(Vec<Action>),
@@ -145,6 +153,8 @@ pub enum CommandError {
     Held,
     #[error("the run is not held")]
     NotHeld,
+    #[error("step {0} is being done just now: it is too late to leave it out")]
+    TooLate(u32),
 }
 
 impl Run {
@@ -255,10 +265,9 @@ impl Run {
             }
             match (&slot.state, self.held) {
                 (State::Pending, None) => {
-                    let due = self.due(self.cursor);
-                    times.push(due);
+                    times.push(self.turn(self.cursor));
                     if !slot.armed {
-                        times.push(before(due, ARM_AHEAD));
+                        times.push(before(self.due(self.cursor), ARM_AHEAD));
                     }
                 }
                 (State::Waiting { since, heard }, None) => {
@@ -304,12 +313,26 @@ impl Run {
 
     pub fn command(&mut self, now: Moment, command: Command) -> Result<Vec<Output>, CommandError> {
         let mut out = Vec::new();
+        match (command, self.handed_over(now)) {
+            // The step that is meant has been handed over already.
+            (Command::Next, Some(_)) => {}
+            (Command::Skip, Some(index)) => return Err(CommandError::TooLate(number(index))),
+            _ => self.obey(now, command, &mut out)?,
+        }
+        out.extend(self.poll(now));
+        Ok(out)
+    }
+
+    fn obey(
+        &mut self,
+        now: Moment,
+        command: Command,
+        out: &mut Vec<Output>,
+    ) -> Result<(), CommandError> {
         let there = self.cursor < self.slots.len();
         match command {
-            Command::Next if there => self.begin(now, self.cursor, &mut out),
-            Command::Skip if there => {
-                self.leave_out(now, self.cursor, "somebody left it out", &mut out)
-            }
+            Command::Next if there => self.begin(now, self.cursor, out),
+            Command::Skip if there => self.leave_out(now, self.cursor, "somebody left it out", out),
             Command::Next | Command::Skip => return Err(CommandError::NoStep),
             Command::Hold if self.held.is_some() => return Err(CommandError::Held),
             Command::Hold if !there => return Err(CommandError::NoStep),
@@ -337,8 +360,16 @@ impl Run {
                 ]);
             }
         }
-        out.extend(self.poll(now));
-        Ok(out)
+        Ok(())
+    }
+
+    /// The step that was handed over ahead of its time, if that has not come yet.
+    fn handed_over(&self, now: Moment) -> Option<usize> {
+        let ahead = |slot: &Slot| match slot.state {
+            State::Begun { at } | State::Done { at, .. } => at > now,
+            _ => false,
+        };
+        self.slots[..self.cursor].iter().position(ahead)
     }
 
     /// What is to come is later by as long as it was held.
@@ -367,6 +398,14 @@ impl Run {
         }
     }
 
+    /// When a step that is pending is looked at: ahead of its time, unless it waits for something then.
+    fn turn(&self, index: usize) -> Moment {
+        match self.slots[index].step.wait {
+            Some(_) if !self.is_forced(index) => self.due(index),
+            _ => before(self.due(index), HAND_OVER_AHEAD),
+        }
+    }
+
     fn is_forced(&self, index: usize) -> bool {
         self.forced && index >= self.closing
     }
@@ -386,7 +425,7 @@ impl Run {
         }
         let wait = slot.step.wait.clone().filter(|_| !self.is_forced(index));
         match (&slot.state, wait) {
-            (State::Pending, _) if now < self.due(index) => false,
+            (State::Pending, _) if now < self.turn(index) => false,
             (State::Pending, Some(_)) => {
                 self.slots[index].state = State::Waiting {
                     since: now.max(self.due(index)),
@@ -424,34 +463,30 @@ impl Run {
     }
 
     fn begin(&mut self, now: Moment, index: usize, out: &mut Vec<Output>) {
+        let waits = self.slots[index].step.wait.is_some() && !self.is_forced(index);
+        // One that is a little late makes those triggered by it no later; one that a person wants now does not wait for its time.
+        let due = Some(self.due(index)).filter(|due| {
+            let near = before(*due, HAND_OVER_AHEAD) <= now && now.since(*due) < ON_TIME;
+            near && !waits && self.held.is_none()
+        });
+        let at = due.unwrap_or(now);
         let slot = &mut self.slots[index];
         let action = slot.step.action.clone();
-        if !slot.armed {
-            slot.armed = true;
-            slot.state = State::Begun { at: now };
+        slot.state = State::Begun { at };
+        if !std::mem::replace(&mut slot.armed, true) {
             out.push(Output::Save);
         }
-        self.slots[index].state = State::Begun { at: now };
         if let Action::Scene { scene, .. } = &action {
             self.scene = Some(scene.clone());
             self.clip_seen = false;
             self.clip_plays = false;
         }
-        // One that is a little late makes those triggered by it no later.
-        let due = match self.slots[index].step {
-            Step {
-                timing: Timing::At(_),
-                wait: None,
-                ..
-            } if self.held.is_none() => self.due(index),
-            _ => now,
-        };
-        let on_time = due <= now && now.since(due) < Duration::from_millis(250);
-        self.last = if on_time { due } else { now };
+        self.last = at;
         self.cursor = index + 1;
         out.push(Output::Do {
             step: index,
             action,
+            at,
         });
     }
 
