@@ -266,7 +266,8 @@ impl Run {
             match (&slot.state, self.held) {
                 (State::Pending, None) => {
                     times.push(self.turn(self.cursor));
-                    if !slot.armed {
+                    // One that waits for something is never armed: what is past and changes nothing would be polled for without a pause.
+                    if !slot.armed && slot.step.wait.is_none() {
                         times.push(before(self.due(self.cursor), ARM_AHEAD));
                     }
                 }

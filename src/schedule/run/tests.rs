@@ -266,6 +266,31 @@ fn conditions() {
     );
 }
 
+/// Until its time comes, a step that waits for something is no reason to look again and again.
+#[test]
+fn a_wait_with_a_time() {
+    let show = show(
+        Overrun::Yield,
+        vec![
+            at(0, Action::Live),
+            waits(
+                Timing::At(10_000),
+                Condition::Next,
+                Some(3),
+                mark("timed out"),
+            ),
+        ],
+    );
+    let mut world = World::new(&show);
+    world.until(9.5);
+    assert_eq!(
+        world.run.poll_timeout(),
+        Some(second(START as f64 + 10.0))
+    );
+    world.until(60.0);
+    assert_eq!(world.did(), [(0.0, "go live"), (13.0, "mark \"timed out\"")]);
+}
+
 #[test]
 fn a_clip_that_never_plays_holds_nobody_up() {
     let now = Timing::After(Duration::ZERO);
