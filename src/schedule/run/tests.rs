@@ -283,12 +283,12 @@ fn a_wait_with_a_time() {
     );
     let mut world = World::new(&show);
     world.until(9.5);
-    assert_eq!(
-        world.run.poll_timeout(),
-        Some(second(START as f64 + 10.0))
-    );
+    assert_eq!(world.run.poll_timeout(), Some(second(START as f64 + 10.0)));
     world.until(60.0);
-    assert_eq!(world.did(), [(0.0, "go live"), (13.0, "mark \"timed out\"")]);
+    assert_eq!(
+        world.did(),
+        [(0.0, "go live"), (13.0, "mark \"timed out\"")]
+    );
 }
 
 #[test]
