@@ -1,6 +1,7 @@
 //! A show that goes on air, and ends, with nobody there.
 
 use crate::PATIENCE;
+use crate::colours::{COLOURS, colours, ffmpeg, picture};
 use crate::rig::{Box, Ingest, address, assert_every_frame, of_kind};
 use crate::show::{add, in_seconds, steps};
 use regia_testkit::skip;
@@ -76,48 +77,8 @@ fn unattended_from_start_to_end() {
     ingest.report();
 }
 
-const COLOURS: [(&str, [u8; 3]); 8] = [
-    ("red", [255, 0, 0]),
-    ("green", [0, 128, 0]),
-    ("blue", [0, 0, 255]),
-    ("yellow", [255, 255, 0]),
-    ("magenta", [255, 0, 255]),
-    ("white", [255, 255, 255]),
-    ("cyan", [0, 255, 255]),
-    ("grey", [128, 128, 128]),
-];
-
 /// Those that are clips, with the scene that follows each.
 const CLIPS: [(&str, &str, u32); 2] = [("yellow", "red", 3), ("cyan", "blue", 2)];
-
-fn nearest(pixel: &[u8]) -> &'static str {
-    let distance = |colour: &[u8; 3]| -> i32 {
-        colour
-            .iter()
-            .zip(pixel)
-            .map(|(a, b)| (i32::from(*a) - i32::from(*b)).pow(2))
-            .sum()
-    };
-    COLOURS
-        .iter()
-        .min_by_key(|(_, colour)| distance(colour))
-        .unwrap()
-        .0
-}
-
-fn ffmpeg(args: &[&str]) -> Vec<u8> {
-    let done = std::process::Command::new("ffmpeg")
-        .args(["-v", "error", "-y"])
-        .args(args)
-        .output()
-        .unwrap();
-    assert!(
-        done.status.success(),
-        "{}",
-        String::from_utf8_lossy(&done.stderr)
-    );
-    done.stdout
-}
 
 /// Opener, three scenes, a lower third, a clip, closer and end: each seen in the recording, and held against its time by the stamps.
 #[test]
@@ -127,14 +88,8 @@ fn a_show_as_its_frames_have_it() {
     let unit = length.as_secs_f64() / 30.0;
     let addr = address();
     let mut regia = Box::new("");
-    for (name, [r, g, b]) in COLOURS {
-        let source = format!("color=0x{r:02x}{g:02x}{b:02x}:s=480x270");
-        let file = regia
-            .path()
-            .join(format!("{name}.png"))
-            .display()
-            .to_string();
-        ffmpeg(&["-f", "lavfi", "-i", &source, "-frames:v", "1", &file]);
+    for (name, _) in COLOURS {
+        picture(regia.path(), name);
     }
     let mut config = std::fs::read_to_string(regia.path().join("regia.toml")).unwrap();
     config.push_str("[[scene]]\nid = \"main\"\nlayers = [{ source = \"main\" }]\n");
@@ -231,29 +186,8 @@ fn a_show_as_its_frames_have_it() {
     // The recording, frame by frame: the picture's colour, and what lies at its foot.
     let stamps = regia.recorded();
     assert_every_frame(&stamps);
-    let file = regia_testkit::flv::files(&recordings)
-        .pop()
-        .unwrap()
-        .display()
-        .to_string();
-    let pixels = ffmpeg(&[
-        "-i",
-        &file,
-        "-an",
-        "-vf",
-        "scale=4:4:flags=area",
-        "-fps_mode",
-        "passthrough",
-        "-f",
-        "rawvideo",
-        "-pix_fmt",
-        "rgb24",
-        "-",
-    ]);
-    let seen: Vec<(&str, &str)> = pixels
-        .chunks_exact(48)
-        .map(|frame| (nearest(&frame[0..3]), nearest(&frame[36..39])))
-        .collect();
+    let file = regia_testkit::flv::files(&recordings).pop().unwrap();
+    let seen = colours(&file);
     assert!(
         seen.len().abs_diff(stamps.len()) <= 1,
         "{} pictures, {} stamps",
