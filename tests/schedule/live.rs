@@ -3,8 +3,9 @@
 use crate::PATIENCE;
 use crate::colours::{COLOURS, colours, ffmpeg, picture};
 use crate::rig::{Box, Ingest, address, assert_every_frame, of_kind};
-use crate::show::{add, in_seconds, steps};
+use crate::show::{add, in_seconds, steps, wait_over};
 use regia_testkit::skip;
+use std::time::Duration;
 
 #[test]
 fn unattended_from_start_to_end() {
@@ -83,7 +84,7 @@ const CLIPS: [(&str, &str, u32); 2] = [("yellow", "red", 3), ("cyan", "blue", 2)
 /// Opener, three scenes, a lower third, a clip, closer and end: each seen in the recording, and held against its time by the stamps.
 #[test]
 fn a_show_as_its_frames_have_it() {
-    let full = std::time::Duration::from_secs(120);
+    let full = Duration::from_secs(120);
     let length = skip::length("a show as its frames have it", full, full / 4);
     let unit = length.as_secs_f64() / 30.0;
     let addr = address();
@@ -129,7 +130,8 @@ fn a_show_as_its_frames_have_it() {
     let mut ingest = Ingest::listen(regia.path(), addr, &[]);
     regia.start(&[]);
     regia.wait_state("STANDBY");
-    let start = in_seconds(if skip::is_slow() { 120 } else { 12 });
+    let ahead = if skip::is_slow() { 120 } else { 12 };
+    let start = in_seconds(ahead);
     let at = |units: f64| regia::config::show::clock((units * unit * 1_000.0) as i64);
     let text = format!(
         "id = \"gala\"\nstart = \"{start}\"\nzone = \"UTC\"\nlength_s = {}\noverrun = \"end\"\n\
@@ -158,12 +160,8 @@ fn a_show_as_its_frames_have_it() {
     add(&regia, &text);
     let dry = regia.cli(&["show", "run", "gala", "--dry-run"]);
     println!("{}", dry.stdout);
-    let patience = length + PATIENCE;
-    let over = regia_testkit::wait::until(patience, || {
-        let schedule = crate::show::schedule(&regia)?;
-        (schedule["running"].is_null() && schedule["upcoming"].as_array()?.is_empty()).then_some(())
-    });
-    assert!(over.is_some(), "the run never ended");
+    let patience = Duration::from_secs(ahead as u64) + length + PATIENCE;
+    wait_over(&regia, patience);
     let report = regia.cli(&["live", "report"]);
     assert_eq!(report.code, Some(0), "{}", report.stderr);
     regia.end();

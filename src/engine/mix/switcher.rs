@@ -76,6 +76,8 @@ pub struct Switcher {
     keys: Vec<KeyState>,
     titles: BTreeMap<String, Vec<String>>,
     clip: Option<Clip>,
+    /// Clips that another took the place of, until nothing of them is seen.
+    left: Vec<usize>,
     /// How long the clips of these sources are, as far as that is known.
     lengths: BTreeMap<usize, Duration>,
     effects: Vec<Effect>,
@@ -205,6 +207,7 @@ impl Switcher {
             black: Fade::still(if black { WHOLE } else { 0 }),
             titles,
             clip: None,
+            left: Vec::new(),
             lengths: BTreeMap::new(),
             effects: Vec::new(),
             changed: true,
@@ -362,12 +365,14 @@ impl Switcher {
             self.take = None;
             self.changed = true;
         }
-        if self.take.is_none()
-            && let Some(clip) = self.clip.take_if(|clip| clip.scene != self.programme)
-        {
-            let source = clip.source;
-            self.effects.push(Effect::Ready { source });
-            self.changed = true;
+        if self.take.is_none() {
+            if let Some(clip) = self.clip.take_if(|clip| clip.scene != self.programme) {
+                self.left.push(clip.source);
+                self.changed = true;
+            }
+            let left = self.left.drain(..);
+            self.effects
+                .extend(left.map(|source| Effect::Ready { source }));
         }
         Plan {
             base,
@@ -503,11 +508,15 @@ impl Switcher {
             },
         });
         if let Some(source) = self.clip_of(to) {
-            self.clip = Some(Clip {
+            let before = self.clip.replace(Clip {
                 scene: to,
                 source,
                 first,
             });
+            let other = before
+                .map(|clip| clip.source)
+                .filter(|other| *other != source);
+            self.left.extend(other);
             let at = self.fps.frame_time(first);
             self.effects.push(Effect::Start { source, at });
         }
