@@ -19,8 +19,9 @@ use utoipa::{IntoParams, ToSchema};
 /// Occurrences that are shown when nobody says how many.
 const UPCOMING: usize = 50;
 const UPCOMING_MOST: usize = 1_000;
-/// Of a calendar that is imported.
-const BODY_MOST: usize = 16 * 1024 * 1024;
+/// Of a calendar that is imported, which the gate lets through.
+pub(super) const CALENDAR_MOST: usize = 16 * 1024 * 1024;
+pub(super) const IMPORT: &str = "/api/v1/shows/import";
 const CALENDAR: &str = "text/calendar; charset=utf-8";
 
 impl From<ShowError> for Refused {
@@ -129,7 +130,7 @@ pub fn router() -> Router<Schedule> {
         .route("/api/v1/schedule", get(schedule))
         .route("/api/v1/schedule/token", post(token))
         .route("/api/v1/shows", get(list).post(save))
-        .route("/api/v1/shows/import", post(import))
+        .route(IMPORT, post(import))
         .route("/api/v1/shows/export", get(export))
         .route("/api/v1/shows/{id}", get(show).put(put).delete(delete))
         .route("/api/v1/shows/{id}/run", post(run))
@@ -137,7 +138,7 @@ pub fn router() -> Router<Schedule> {
         // Open to whoever has the token: a phone's calendar has nothing else.
         .route("/calendar.ics", get(feed))
         .route("/api/v1/calendar.ics", get(feed))
-        .layer(DefaultBodyLimit::max(BODY_MOST))
+        .layer(DefaultBodyLimit::max(CALENDAR_MOST))
 }
 
 /// What comes next, and the run under way.
