@@ -24,6 +24,13 @@ impl<C> Agenda<C> {
         self.waiting.insert((turn, self.came), command);
     }
 
+    /// The latest turn of those that are like this.
+    pub fn last(&self, like: impl Fn(&C) -> bool) -> Option<i64> {
+        let mut waiting = self.waiting.iter().rev();
+        let ((turn, _), _) = waiting.find(|(_, command)| like(command))?;
+        Some(*turn)
+    }
+
     /// The first of those whose turn has come when `next` is the point that is given out next.
     pub fn due(&mut self, next: i64) -> Option<C> {
         let first = self.waiting.first_entry()?;
@@ -41,6 +48,8 @@ mod tests {
         for (turn, command) in [(7, "c"), (5, "a"), (5, "b"), (0, "now")] {
             agenda.add(turn, command);
         }
+        assert_eq!(agenda.last(|command| *command != "c"), Some(5));
+        assert_eq!(agenda.last(|command| *command == "d"), None);
         let due = |agenda: &mut Agenda<_>, next| -> Vec<&str> {
             std::iter::from_fn(|| agenda.due(next)).collect()
         };

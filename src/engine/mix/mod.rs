@@ -36,7 +36,7 @@ use plan::{Layers, Plan};
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError};
 use std::time::Duration;
-use switcher::{Effect, Switcher};
+use switcher::{Effect, Switcher, is_of_scenes};
 use titles::Titles;
 use video::{Grid, Point};
 
@@ -248,6 +248,14 @@ impl Running {
                 command,
             } => {
                 let turn = self.mix.switcher.turn(&command, at);
+                // One scene after the other, as they were given: a clip's is not handled ahead of another that comes before it.
+                let earlier = |(_, other, told): &(u64, MediaTime, MixCommand)| {
+                    *other <= at && is_of_scenes(told) && is_of_scenes(&command)
+                };
+                let turn = self
+                    .agenda
+                    .last(earlier)
+                    .map_or(turn, |last| turn.max(last));
                 self.agenda.add(turn, (request, at, command));
                 Ok(())
             }
@@ -416,7 +424,7 @@ impl Running {
                         self.grid.ready_clip(source, cue.ready());
                     }
                 }
-                Effect::Title { id, lines } => self.titles.set(&id, &lines),
+                Effect::Title { id, lines, at } => self.titles.set(&id, &lines, at),
                 Effect::Switch { overlay, on, at } => self.titles.switch(&overlay, on, at),
                 Effect::Look {
                     thumbnails_per_s,

@@ -2,7 +2,7 @@
 //! Pure: commands and grid points in; a plan for each frame, effects for others, and the state out.
 //!
 //! A take lands on the next frame, or on the first that is not before the time it was given (`turn` says when it is to be handled
-//! for that: what a clip needs ahead is counted in). Of a transition of N frames the first shows a part of the way already, and the last is the new
+//! for that: what a clip or a new text needs ahead is counted in). Of a transition of N frames the first shows a part of the way already, and the last is the new
 //! scene alone: so the frame before it and the last frame are exactly the two scenes.
 
 use super::plan::{Base, Key, Layers, Plan, Step, Way, moved};
@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A clip is started so long after its take arrives, that the desk has its first sound in time.
+/// A clip is started so long after its take arrives, that the desk has its first sound in time. A title's text is drawn by then.
 const CLIP_LEAD: Duration = Duration::from_millis(60);
 /// Of a title's text.
 const MOST_LINES: usize = 20;
@@ -46,9 +46,11 @@ pub enum Effect {
     Ready {
         source: usize,
     },
+    /// A title's text is another from `at` on.
     Title {
         id: String,
         lines: Vec<String>,
+        at: MediaTime,
     },
     /// A title's overlay comes or goes by its own way.
     Switch {
@@ -226,10 +228,12 @@ impl Switcher {
             } => self.scene(id).ok(),
             _ => None,
         };
-        match scene.and_then(|scene| self.clip_of(scene)) {
-            // A point may be given out later than its time by more than a frame.
-            Some(_) => target - self.frames(CLIP_LEAD * 2),
-            None => target,
+        let is_clip = scene.is_some_and(|scene| self.clip_of(scene).is_some());
+        if is_clip || matches!(command, MixCommand::Title { .. }) {
+            // Twice: a point may be given out later than its time by more than a frame.
+            target - self.frames(CLIP_LEAD * 2)
+        } else {
+            target
         }
     }
 
@@ -303,7 +307,8 @@ impl Switcher {
                 }
                 let unknown = unknown("title", &id, self.titles.keys().map(String::as_str));
                 self.titles.get_mut(&id).ok_or(unknown)?.clone_from(&lines);
-                self.effects.push(Effect::Title { id, lines });
+                let at = fps.frame_time(next);
+                self.effects.push(Effect::Title { id, lines, at });
                 self.changed = true;
                 Ok(done(Transition::CUT))
             }
@@ -802,6 +807,14 @@ fn layers_of(scene: &Scene, sources: &[Source]) -> Layers {
     }
     layers.sort_by_key(|layer| layer.z);
     layers.into()
+}
+
+/// It decides what is on air or in preview.
+pub fn is_of_scenes(command: &MixCommand) -> bool {
+    matches!(
+        command,
+        MixCommand::Take { .. } | MixCommand::Preview { .. } | MixCommand::Black { .. }
+    )
 }
 
 /// The file that plays once from the take of a scene on.

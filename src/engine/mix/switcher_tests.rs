@@ -375,6 +375,11 @@ fn what_is_given_ahead_of_its_time_shows_at_it() {
     assert!(turn(&show, "opener", MediaTime::ZERO) < show.next);
     // What its sound needs is counted in.
     assert_eq!(turn(&show, "opener", at), 36);
+    let title = C::Title {
+        id: "any".into(),
+        lines: Vec::new(),
+    };
+    assert_eq!(show.switcher.turn(&title, at), 36);
     while show.next < 36 {
         show.plan();
     }
