@@ -122,6 +122,9 @@ fn a_show_as_its_frames_have_it() {
     let recordings = regia.path().join("recordings");
     config.push_str(&format!(
         "[[overlay]]\nid = \"lower\"\nsource = \"white\"\nx = 0.0\ny = 0.75\nwidth = 1.0\nheight = 0.25\ncrop = [0.0, 0.75, 0.0, 0.0]\non = false\n\
+         [[title]]\nid = \"name\"\nkind = \"text\"\nlines = [\".\"]\nsize = 0.15\ncolour = \"#ffffff\"\nbackground = \"#ffffff\"\n\
+         corner = \"bottom-left\"\nin = \"cut\"\nout = \"cut\"\n\
+         [[overlay]]\nid = \"name\"\ntitle = \"name\"\non = false\n\
          [[destination]]\nid = \"own\"\nplatform = \"rehearsal\"\nserver = \"rtmp://{addr}/live\"\nkey = \"abcdefgh\"\n\
          [[recording]]\nid = \"master\"\nkind = \"copy\"\npath = \"{}\"\n",
         recordings.display()
@@ -144,6 +147,9 @@ fn a_show_as_its_frames_have_it() {
          [[step]]\nat = \"{}\"\ndo = \"overlay\"\noverlay = \"lower\"\non = false\n\
          [[step]]\nat = \"{}\"\ndo = \"mark\"\ntext = \"speech\"\n\
          [[step]]\nafter_s = 0\ndo = \"scene\"\nscene = \"blue\"\n\
+         [[step]]\nat = \"{}\"\ndo = \"title\"\ntitle = \"name\"\nlines = [\"Anna Rossi\", \"Mayor of Trento\"]\n\
+         [[step]]\ndo = \"overlay\"\noverlay = \"name\"\non = true\n\
+         [[step]]\nat = \"{}\"\ndo = \"overlay\"\noverlay = \"name\"\non = false\n\
          [[step]]\nat = \"{}\"\ndo = \"scene\"\nscene = \"cyan\"\n\
          [[step]]\nat = \"{}\"\ndo = \"scene\"\nscene = \"grey\"\n\
          [[step]]\nat = \"{}\"\ndo = \"end\"\nscene = \"magenta\"\nclosing_s = 3\n",
@@ -153,6 +159,8 @@ fn a_show_as_its_frames_have_it() {
         at(12.0),
         at(14.0),
         at(15.0),
+        at(16.0),
+        at(17.0),
         at(18.0),
         at(22.0),
         at(25.0),
@@ -177,7 +185,7 @@ fn a_show_as_its_frames_have_it() {
     }
     assert_eq!(
         of_kind(&log, "show_step").len(),
-        13,
+        16,
         "{:?}",
         of_kind(&log, "show_step_failed")
     );
@@ -222,6 +230,10 @@ fn a_show_as_its_frames_have_it() {
         ("lower third in", due(12.0), &|seen| seen.1 == "white"),
         ("lower third out", due(14.0), &|seen| seen.1 == "green"),
         ("second scene", due(15.0), &shows("blue")),
+        ("a new text with its overlay", due(16.0), &|seen| {
+            seen.1 != "blue"
+        }),
+        ("out again", due(17.0), &|seen| seen.1 == "blue"),
         ("clip", due(18.0), &shows("cyan")),
         ("third scene", due(22.0), &shows("grey")),
         ("closer", due(25.0), &shows("magenta")),
