@@ -46,6 +46,7 @@ const PURE: &[&str] = &[
     "bridge/codec.rs",
     "engine/mix/agenda.rs",
     "engine/mix/geometry.rs",
+    "engine/mix/keys.rs",
     "engine/mix/multiview.rs",
     "engine/mix/plan.rs",
     "engine/mix/switcher.rs",

@@ -188,6 +188,54 @@ fn the_programme_and_the_key_are_there_again() {
     ingest.report();
 }
 
+/// A run that waits for a person, or is held by one, does so after the crash as before it.
+#[test]
+fn what_waits_for_a_person_waits_on() {
+    let mut regia = Box::new("");
+    regia.start(&[]);
+    regia.wait_state("STANDBY");
+    add(
+        &regia,
+        &format!(
+            "id = \"talk\"\nstart = \"{}\"\nzone = \"UTC\"\nlength_s = 300\noverrun = \"end\"\n\
+             [[step]]\nat = \"00:00\"\ndo = \"mark\"\ntext = \"begin\"\n\
+             [[step]]\nwait = \"next\"\ndo = \"mark\"\ntext = \"next\"\n\
+             [[step]]\nafter_s = 1\ndo = \"mark\"\ntext = \"held\"\n\
+             [[step]]\ndo = \"end\"\n",
+            in_seconds(6)
+        ),
+    );
+    let done = |regia: &Box, args: &[&str]| {
+        let done = regia.cli(args);
+        assert_eq!(done.code, Some(0), "{args:?}: {}", done.stderr);
+    };
+    // Going live is the first, though nobody wrote it; there is nowhere to go.
+    wait_step(&regia, 3, "waiting");
+    regia.kill();
+    regia.start(&[]);
+    wait_step(&regia, 3, "waiting");
+    sleep(Duration::from_secs(1));
+    wait_step(&regia, 3, "waiting");
+    done(&regia, &["show", "hold"]);
+    done(&regia, &["show", "step"]);
+    wait_step(&regia, 3, "done");
+    regia.kill();
+    regia.start(&[]);
+    sleep(Duration::from_secs(3));
+    // It was due after a second, and is held.
+    wait_step(&regia, 4, "pending");
+    done(&regia, &["show", "release"]);
+    crate::show::wait_over(&regia, PATIENCE);
+    regia.end();
+    let log = regia.log();
+    let marks: Vec<&str> = of_kind(&log, "marker")
+        .iter()
+        .map(|entry| entry["text"].as_str().unwrap())
+        .collect();
+    assert_eq!(marks, ["begin", "next", "held"]);
+    assert_eq!(of_kind(&log, "show_over").len(), 1);
+}
+
 /// The box was off at the show's time.
 #[test]
 fn what_was_missed_follows_its_policy() {

@@ -5,6 +5,7 @@
 mod agenda;
 pub mod geometry;
 mod jpeg;
+mod keys;
 pub mod look;
 mod multiview;
 pub mod painter;

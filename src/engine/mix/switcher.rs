@@ -5,16 +5,15 @@
 //! for that: what a clip or a new text needs ahead is counted in). Of a transition of N frames the first shows a part of the way already, and the last is the new
 //! scene alone: so the frame before it and the last frame are exactly the two scenes.
 
-use super::plan::{Base, Key, Layers, Plan, Step, Way, moved};
+use super::keys::{Fade, KeyState};
+use super::plan::{Base, Layers, Plan, Step, Way, moved};
 use crate::bridge::mix::{ClipState, MixAnswer, MixCommand, MixState, OverlayState, Running};
 use crate::config::{
-    Appear, AppearKind, Content, EngineSpec, Layer, Overlay, Scene, Source, SourceAudio,
-    SourceKind, Title, Transition, TransitionKind,
+    EngineSpec, Layer, Scene, Source, SourceAudio, SourceKind, Transition, TransitionKind,
 };
 use crate::media::{FrameRate, MediaTime};
 use regia_paint::WHOLE;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// A clip is started so long after its take arrives, that the desk has its first sound in time. A title's text is drawn by then.
@@ -103,56 +102,6 @@ impl Take {
     fn is_over(&self, point: i64) -> bool {
         self.done(point) >= self.frames.max(1)
     }
-}
-
-/// From one weight to another, over some frames.
-#[derive(Clone, Copy, Debug)]
-struct Fade {
-    from: u16,
-    to: u16,
-    first: i64,
-    frames: i64,
-}
-
-impl Fade {
-    fn still(weight: u16) -> Self {
-        Fade {
-            from: weight,
-            to: weight,
-            first: 0,
-            frames: 0,
-        }
-    }
-
-    fn at(&self, point: i64) -> u16 {
-        let frames = self.frames.max(1);
-        let done = (point - self.first + 1).clamp(0, frames);
-        let (from, to) = (i64::from(self.from), i64::from(self.to));
-        // Between two weights, which fit.
-        (from + (to - from) * done / frames) as u16
-    }
-
-    /// To another weight from where it is before `first`.
-    fn go(&mut self, to: u16, first: i64, frames: i64) {
-        *self = Fade {
-            from: self.at(first - 1),
-            to,
-            first,
-            frames,
-        };
-    }
-}
-
-struct KeyState {
-    overlay: Overlay,
-    layer: Arc<Layer>,
-    /// It comes and goes by its own way; here it is only there or not.
-    is_title: bool,
-    appear: Appear,
-    vanish: Appear,
-    on: bool,
-    fade: Fade,
-    how: AppearKind,
 }
 
 /// A clip on air.
@@ -732,64 +681,6 @@ impl Switcher {
                 .map(|source| (source.id.clone(), source.audio.clone()))
                 .collect(),
         }
-    }
-}
-
-impl KeyState {
-    fn new(overlay: &Overlay, titles: &[Title], on: bool) -> Self {
-        let title = match &overlay.layer.content {
-            Content::Title(id) => titles.iter().find(|title| title.id == *id),
-            _ => None,
-        };
-        let usual = Appear {
-            how: AppearKind::Cut,
-            ms: 0,
-        };
-        let own = |own: Option<Appear>, title: Option<Appear>| own.or(title).unwrap_or(usual);
-        KeyState {
-            layer: Arc::new(overlay.layer.clone()),
-            is_title: title.is_some(),
-            appear: own(overlay.appear, title.map(|title| title.appear)),
-            vanish: own(overlay.vanish, title.map(|title| title.vanish)),
-            on,
-            fade: Fade::still(if on { WHOLE } else { 0 }),
-            how: AppearKind::Cut,
-            overlay: overlay.clone(),
-        }
-    }
-
-    /// Gives how many frames it takes.
-    fn switch(&mut self, on: bool, next: i64, fps: FrameRate) -> i64 {
-        let appear = if on { self.appear } else { self.vanish };
-        let length = match appear.how {
-            AppearKind::Cut => 0,
-            _ => (f64::from(appear.ms) / 1_000.0 * fps.as_f64()).round() as i64,
-        };
-        if on != self.on {
-            self.on = on;
-            self.how = appear.how;
-            self.fade.go(if on { WHOLE } else { 0 }, next, length);
-        }
-        length
-    }
-
-    fn at(&self, point: i64) -> Option<Key> {
-        // A title that is half in when it is told to go takes as long as it was told.
-        let there = if self.is_title && (self.on || self.fade.at(point - 1) > 0) {
-            WHOLE
-        } else {
-            self.fade.at(point)
-        };
-        if there == 0 {
-            return None;
-        }
-        let slides = self.how == AppearKind::Slide && !self.is_title;
-        Some(Key {
-            overlay: self.overlay.id.clone(),
-            layer: Arc::clone(&self.layer),
-            weight: if slides { WHOLE } else { there },
-            away: if slides { WHOLE - there } else { 0 },
-        })
     }
 }
 

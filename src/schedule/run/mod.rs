@@ -11,9 +11,13 @@
 //! before that.
 //! `resume` says what becomes of a step of which nobody knows whether it was done.
 
+mod ending;
+mod outcome;
+mod person;
 mod resume;
 mod view;
 
+pub use person::{Command, CommandError};
 pub use resume::{AfterCrash, after_crash};
 pub use view::{StepView, View, time};
 
@@ -129,32 +133,6 @@ pub enum Input {
     },
     /// When another show needs the box.
     GiveWay(Option<Moment>),
-}
-
-/// What a person says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Command {
-    /// Do the next step now.
-    Next,
-    /// Leave the next step out.
-    Skip,
-    /// Begin no further step.
-    Hold,
-    /// Go on.
-    Release,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum CommandError {
-    #[error("no step is left")]
-    NoStep,
-    #[error("the run is held already; `next` does one step, `release` lets it go on")]
-    Held,
-    #[error("the run is not held")]
-    NotHeld,
-    #[error("step {0} is being done just now: it is too late to leave it out")]
-    TooLate(u32),
 }
 
 impl Run {
@@ -312,82 +290,6 @@ impl Run {
         out
     }
 
-    pub fn command(&mut self, now: Moment, command: Command) -> Result<Vec<Output>, CommandError> {
-        let mut out = Vec::new();
-        match (command, self.handed_over(now)) {
-            // The step that is meant has been handed over already.
-            (Command::Next, Some(_)) => {}
-            (Command::Skip, Some(index)) => return Err(CommandError::TooLate(number(index))),
-            _ => self.obey(now, command, &mut out)?,
-        }
-        out.extend(self.poll(now));
-        Ok(out)
-    }
-
-    fn obey(
-        &mut self,
-        now: Moment,
-        command: Command,
-        out: &mut Vec<Output>,
-    ) -> Result<(), CommandError> {
-        let there = self.cursor < self.slots.len();
-        match command {
-            Command::Next if there => self.begin(now, self.cursor, out),
-            Command::Skip if there => self.leave_out(now, self.cursor, "somebody left it out", out),
-            Command::Next | Command::Skip => return Err(CommandError::NoStep),
-            Command::Hold if self.held.is_some() => return Err(CommandError::Held),
-            Command::Hold if !there => return Err(CommandError::NoStep),
-            Command::Hold => {
-                self.held = Some(now);
-                let (show, occurrence) = (self.show.clone(), self.occurrence.clone());
-                out.extend([
-                    Output::Save,
-                    Output::Log(Event::ShowHeld { show, occurrence }),
-                ]);
-            }
-            Command::Release => {
-                let held_s = self
-                    .release(now)
-                    .ok_or(CommandError::NotHeld)?
-                    .as_secs_f64();
-                let (show, occurrence) = (self.show.clone(), self.occurrence.clone());
-                out.extend([
-                    Output::Save,
-                    Output::Log(Event::ShowReleased {
-                        show,
-                        occurrence,
-                        held_s,
-                    }),
-                ]);
-            }
-        }
-        Ok(())
-    }
-
-    /// The step that was handed over ahead of its time, if that has not come yet.
-    fn handed_over(&self, now: Moment) -> Option<usize> {
-        let ahead = |slot: &Slot| match slot.state {
-            State::Begun { at } | State::Done { at, .. } => at > now,
-            _ => false,
-        };
-        self.slots[..self.cursor].iter().position(ahead)
-    }
-
-    /// What is to come is later by as long as it was held.
-    fn release(&mut self, now: Moment) -> Option<Duration> {
-        let held = now.since(self.held.take()?);
-        self.start = self.start + held;
-        self.last = self.last + held;
-        if let Some(Slot {
-            state: State::Waiting { since, .. },
-            ..
-        }) = self.slots.get_mut(self.cursor)
-        {
-            *since = *since + held;
-        }
-        Some(held)
-    }
-
     /// When a step's time comes, as far as that is known: of a triggered one once the step before was begun.
     fn due(&self, index: usize) -> Moment {
         if self.is_forced(index) && matches!(self.slots[index].step.timing, Timing::At(_)) {
@@ -533,152 +435,6 @@ impl Run {
             last = due;
         }
         changed
-    }
-
-    /// When the closing steps must begin, and whether that is for another show.
-    fn end_comes(&self) -> Option<(Moment, bool)> {
-        if self.forced {
-            return None;
-        }
-        let by_policy = match self.overrun {
-            Overrun::Extend { by } if self.extended => Some(self.end + by),
-            Overrun::End | Overrun::Extend { .. } => Some(self.end),
-            Overrun::Yield => None,
-        };
-        let behind = self.slots[self.closing + 1..]
-            .iter()
-            .map(|slot| match slot.step.timing {
-                Timing::After(after) => after,
-                Timing::At(_) => Duration::ZERO,
-            });
-        let give_way = self.give_way.map(|at| before(at, behind.sum()));
-        let by_policy = by_policy.map(|end| (end, false));
-        by_policy
-            .into_iter()
-            .chain(give_way.map(|end| (end, true)))
-            .min()
-    }
-
-    /// True: the closing steps are due now.
-    fn mind_the_end(&mut self, now: Moment, out: &mut Vec<Output>) -> bool {
-        // Whoever is at the closing steps needs no reminder.
-        let Some((_, gives_way)) = self
-            .end_comes()
-            .filter(|(end, _)| now >= *end && self.cursor <= self.closing)
-        else {
-            return false;
-        };
-        if let (Overrun::Extend { by }, false, false) = (self.overrun, self.extended, gives_way) {
-            self.extended = true;
-            let minutes = by.as_secs_f64() / 60.0;
-            let text = format!(
-                "{}: the planned length is over, and it goes on for up to {minutes:.0} min more",
-                self.title
-            );
-            out.extend([Output::Save, Output::Alert(AlertLevel::Warning, text)]);
-            return self.mind_the_end(now, out);
-        }
-        let reason = if gives_way {
-            "the next show needs the box"
-        } else {
-            "the planned length is over"
-        };
-        self.close(now, reason, out);
-        true
-    }
-
-    /// Goes to the closing steps at once.
-    fn close(&mut self, now: Moment, reason: &str, out: &mut Vec<Output>) {
-        self.held = None;
-        for index in self.cursor..self.closing {
-            if !matches!(
-                self.slots[index].state,
-                State::Pending | State::Waiting { .. }
-            ) {
-                continue;
-            }
-            self.leave_out(now, index, reason, out);
-        }
-        self.forced = true;
-        self.cursor = self.cursor.max(self.closing);
-        self.last = now;
-        out.push(Output::Alert(
-            AlertLevel::Warning,
-            format!("{} is being ended: {reason}", self.title),
-        ));
-    }
-
-    fn heard(&mut self, now: Moment, source: &str, db: Option<f32>) {
-        let Some(slot) = self.slots.get_mut(self.cursor) else {
-            return;
-        };
-        let wait = slot.step.wait.as_ref().map(|wait| &wait.condition);
-        if let (
-            State::Waiting { heard, .. },
-            Some(Condition::Sound {
-                source: wanted,
-                over_db,
-                ..
-            }),
-        ) = (&mut slot.state, wait)
-            && wanted == source
-        {
-            *heard = match db {
-                Some(db) if db >= *over_db => Some(heard.unwrap_or(now)),
-                _ => None,
-            };
-        }
-    }
-
-    fn settle(
-        &mut self,
-        index: usize,
-        began: Moment,
-        result: Result<String, String>,
-        out: &mut Vec<Output>,
-    ) {
-        let Some(slot) = self.slots.get(index) else {
-            return;
-        };
-        let (show, occurrence) = (self.show.clone(), self.occurrence.clone());
-        let (step, what) = (number(index), slot.step.action.to_string());
-        let state = match result {
-            Ok(note) => {
-                let planned = match slot.step {
-                    Step {
-                        timing: Timing::At(_),
-                        wait: None,
-                        ..
-                    } if !self.is_forced(index) => Some(self.due(index)),
-                    _ => None,
-                };
-                let late_ms = planned.map(|due| (began.0 - due.0) as f64 / 1_000.0);
-                let note = note.clone();
-                out.push(Output::Log(Event::ShowStep {
-                    show,
-                    occurrence,
-                    step,
-                    what,
-                    late_ms,
-                    note: note.clone(),
-                }));
-                State::Done { at: began, note }
-            }
-            Err(reason) => {
-                let text = format!("{}: step {step} ({what}) failed: {reason}", self.title);
-                out.push(Output::Log(Event::ShowStepFailed {
-                    show,
-                    occurrence,
-                    step,
-                    what,
-                    reason: reason.clone(),
-                }));
-                out.push(Output::Alert(AlertLevel::Problem, text));
-                State::Failed { reason }
-            }
-        };
-        self.slots[index].state = state;
-        out.push(Output::Save);
     }
 }
 
