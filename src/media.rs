@@ -2,11 +2,15 @@
 //! a decoder needs before the first of them. Pure.
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// A point on a media timeline, in microseconds. Signed, because a decode time may lie before the
 /// first presentation time (B-frames) and because differences are points too.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
 pub struct MediaTime(pub i64);
 
 impl MediaTime {
@@ -72,7 +76,7 @@ pub struct MediaUnit {
 }
 
 /// Frames per second as a fraction, as GStreamer and H.264 have it (30000/1001).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct FrameRate {
     pub num: u32,
     pub den: u32,
@@ -93,6 +97,12 @@ impl FrameRate {
     pub fn frame_at(self, at: MediaTime) -> i64 {
         let (num, den) = (i128::from(self.num), i128::from(self.den));
         ((i128::from(at.0) * num + den * 500_000).div_euclid(den * 1_000_000)) as i64
+    }
+
+    /// The first frame that is not before `at`.
+    pub fn frame_from(self, at: MediaTime) -> i64 {
+        let nearest = self.frame_at(at);
+        nearest + i64::from(self.frame_time(nearest) < at)
     }
 }
 
@@ -147,7 +157,11 @@ mod tests {
             },
         ] {
             for n in [0, 1, 2, 59, 1_000_001, 123_456_789] {
-                assert_eq!(fps.frame_at(fps.frame_time(n)), n);
+                let at = fps.frame_time(n);
+                assert_eq!(fps.frame_at(at), n);
+                assert_eq!(fps.frame_from(at), n);
+                assert_eq!(fps.frame_from(MediaTime(at.0 + 1)), n + 1);
+                assert_eq!(fps.frame_from(MediaTime(at.0 - 1)), n);
             }
         }
     }

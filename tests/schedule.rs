@@ -12,6 +12,10 @@ mod alerts;
 mod bad_input;
 #[path = "schedule/calendars.rs"]
 mod calendars;
+#[path = "schedule/clock.rs"]
+mod clock;
+#[path = "schedule/colours.rs"]
+mod colours;
 #[path = "schedule/killed.rs"]
 mod killed;
 #[path = "schedule/live.rs"]
@@ -25,6 +29,8 @@ mod recurrence;
 mod rig;
 #[path = "schedule/show.rs"]
 mod show;
+#[path = "schedule/waits.rs"]
+mod waits;
 
 use std::time::Duration;
 

@@ -15,7 +15,7 @@
 //! | 66 | `Down::SetBitrate` | kbps: u32 BE |
 //! | 67 | `Down::Stop` | empty |
 //! | 80 | `Down::EncodeSlate` | empty |
-//! | 81 | `Down::Mix` | request: u64 BE, JSON |
+//! | 81 | `Down::Mix` | request: u64 BE, at: i64 BE, JSON |
 //! | 82 | `Down::Pushed`, a configuration | source: u16 BE, flags: u8, the configuration's bytes |
 //! | 83 | `Down::Pushed`, a unit | source: u16 BE, then as in `Up::Unit` |
 //! | 84 | `Down::Pushed`, its end | source: u16 BE, UTF-8 |
@@ -53,6 +53,8 @@ const MAX_UNIT: usize = 16 << 20;
 const MAX_CONTROL: usize = 1 << 20;
 const PREFIX: usize = 4;
 const UNIT_HEAD: usize = 1 + 8 + 8;
+/// A mix command's number and time.
+const MIX_HEAD: usize = 8 + 8;
 /// Which source it is pushed to.
 const SOURCE: usize = 2;
 const HEAD_MAX: usize = PREFIX + 1 + SOURCE + UNIT_HEAD;
@@ -226,7 +228,16 @@ impl Message for Down {
             }
             Down::Stop => Frame::new(STOP, &[], Bytes::new(), MAX_CONTROL),
             Down::EncodeSlate => Frame::new(ENCODE_SLATE, &[], Bytes::new(), MAX_CONTROL),
-            Down::Mix { request, command } => json(MIX, &request.to_be_bytes(), command),
+            Down::Mix {
+                request,
+                at,
+                command,
+            } => {
+                let mut fields = [0; MIX_HEAD];
+                fields[..8].copy_from_slice(&request.to_be_bytes());
+                fields[8..].copy_from_slice(&at.0.to_be_bytes());
+                json(MIX, &fields, command)
+            }
             Down::Pushed { source, pushed } => pushed_frame(*source, pushed),
         }
     }
@@ -258,11 +269,14 @@ impl Message for Down {
             STOP => nothing_left(kind, &body).map(|()| Down::Stop),
             ENCODE_SLATE => nothing_left(kind, &body).map(|()| Down::EncodeSlate),
             MIX => {
-                let request = body
-                    .try_get_u64()
-                    .map_err(|_| ProtocolError::TooShort { kind })?;
-                let command = from_json(kind, &body)?;
-                Ok(Down::Mix { request, command })
+                if body.len() < MIX_HEAD {
+                    return Err(ProtocolError::TooShort { kind });
+                }
+                Ok(Down::Mix {
+                    request: body.get_u64(),
+                    at: MediaTime(body.get_i64()),
+                    command: from_json(kind, &body)?,
+                })
             }
             PUSHED_CONFIG | PUSHED_UNIT | PUSHED_END => {
                 let source = body

@@ -143,8 +143,11 @@ fn any_up() -> impl Strategy<Value = Up> {
         any::<u32>().prop_map(|kbps| EngineEvent::Bitrate { kbps }),
         any::<u64>().prop_map(|dropped| EngineEvent::Overload { dropped }),
         (any::<u64>(), text).prop_map(|(request, note)| {
-            let ran = Transition::CUT;
-            let result = Ok(MixAnswer { ran, note });
+            let result = Ok(MixAnswer {
+                ran: Transition::CUT,
+                at: MediaTime(request as i64),
+                note,
+            });
             EngineEvent::MixDone { request, result }
         }),
         (any::<u64>(), text).prop_map(|(request, text)| {
@@ -176,6 +179,7 @@ fn down_messages_come_through() {
         Down::EncodeSlate,
         Down::Mix {
             request: 7,
+            at: MediaTime(-5),
             command: MixCommand::Take {
                 scene: Some("one".into()),
                 transition: Some(Transition::CUT),
@@ -234,11 +238,11 @@ fn a_unit_is_written_from_its_own_bytes_and_read_into_its_own() {
 fn another_version_is_refused_before_anything_else_is_read() {
     assert_eq!(
         refusal::<Up>(&[0, 0, 0, 3, HELLO, 0, 9]),
-        "the other end speaks version 9 of the engine protocol and this one version 2: both must come from one build of regia"
+        "the other end speaks version 9 of the engine protocol and this one version 3: both must come from one build of regia"
     );
     assert_eq!(
         refusal::<Down>(&[0, 0, 0, 5, START, 0, 9, b'?', b'!']),
-        "the other end speaks version 9 of the engine protocol and this one version 2: both must come from one build of regia"
+        "the other end speaks version 9 of the engine protocol and this one version 3: both must come from one build of regia"
     );
 }
 
@@ -280,6 +284,10 @@ fn refusals_say_what_is_wrong() {
         "message 67 carries 1 bytes too many"
     );
     let pushed = |rest: &[u8]| refusal::<Down>(&[&bytes(&[start()]), rest].concat());
+    assert_eq!(
+        pushed(&[&[0, 0, 0, 16, MIX][..], &[0; 15]].concat()),
+        "message 81 is too short for what it must carry"
+    );
     assert_eq!(
         pushed(&[0, 0, 0, 2, PUSHED_UNIT, 1]),
         "message 83 is too short for what it must carry"

@@ -1,6 +1,7 @@
 //! What the vision mixer and the desk are told, and how they stand. Pure.
 
 use crate::config::{AudioChange, SourceAudio, Transition, TransitionKind};
+use crate::media::MediaTime;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -52,6 +53,8 @@ pub enum MixCommand {
 pub struct MixAnswer {
     /// Of a take: the transition that runs.
     pub ran: Transition,
+    /// The first frame that shows it, by CLOCK_MONOTONIC.
+    pub at: MediaTime,
     /// What ran instead of what was asked for, and why; empty: just that.
     pub note: String,
 }

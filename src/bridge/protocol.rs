@@ -3,13 +3,13 @@
 use super::mix::{MixAnswer, MixCommand, MixState, Thumbnail};
 use super::report::{Alarm, Levels, SourceHealth};
 use crate::config::EngineSpec;
-use crate::media::{Clip, MediaUnit, StreamConfig, Track};
+use crate::media::{Clip, MediaTime, MediaUnit, StreamConfig, Track};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 /// Raised whenever the meaning of a frame changes. Both ends come from one binary, but an upgrade in
 /// flight may join two.
-pub const VERSION: u16 = 2;
+pub const VERSION: u16 = 3;
 
 /// Engine → director. Times in `Unit` are absolute: microseconds of CLOCK_MONOTONIC, at which the picture
 /// or sound was captured. Both processes read the same clock, so two engine runs need no other agreement.
@@ -46,6 +46,8 @@ pub enum Down {
     /// Answered by `EngineEvent::MixDone` with the same number.
     Mix {
         request: u64,
+        /// It shows from the first frame on that is not before this, by CLOCK_MONOTONIC; of what is past, from the next frame on.
+        at: MediaTime,
         command: MixCommand,
     },
     /// What an encoder pushes to an `rtmp` source, which the director receives.

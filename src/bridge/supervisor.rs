@@ -6,6 +6,7 @@ use super::mix::{MixCommand, MixState};
 use super::protocol::{Down, EngineEvent, Pushed, Up, VERSION};
 use super::restart::RestartPolicy;
 use crate::config::EngineSpec;
+use crate::media::MediaTime;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -69,9 +70,15 @@ pub enum EngineOutput {
 
 #[derive(Clone, Debug)]
 enum EngineCommand {
-    SetBitrate { kbps: u32 },
+    SetBitrate {
+        kbps: u32,
+    },
     WantSlate,
-    Mix { request: u64, command: MixCommand },
+    Mix {
+        request: u64,
+        at: MediaTime,
+        command: MixCommand,
+    },
     Stop,
 }
 
@@ -113,7 +120,16 @@ impl EngineHandle {
     /// Answered by `EngineEvent::MixDone` with the same number, unless the run ends before. What is looked at holds for the runs
     /// that follow as well.
     pub fn mix(&self, request: u64, command: MixCommand) {
-        let _ = self.commands.send(EngineCommand::Mix { request, command });
+        self.mix_at(request, MediaTime::ZERO, command);
+    }
+
+    /// The same, to show from a time of CLOCK_MONOTONIC on.
+    pub fn mix_at(&self, request: u64, at: MediaTime, command: MixCommand) {
+        let _ = self.commands.send(EngineCommand::Mix {
+            request,
+            at,
+            command,
+        });
     }
 
     pub fn inlet(&self) -> Inlet {
@@ -263,7 +279,11 @@ impl Supervisor {
         let bitrate = self.bitrate_kbps.map(|kbps| Down::SetBitrate { kbps });
         let slate = self.wants_slate.then_some(Down::EncodeSlate);
         let look = self.look.clone();
-        let look = look.map(|(request, command)| Down::Mix { request, command });
+        let look = look.map(|(request, command)| Down::Mix {
+            request,
+            at: MediaTime::ZERO,
+            command,
+        });
         let start = std::iter::once(start).chain(bitrate);
         for message in start.chain(slate).chain(look) {
             if let Err(text) = send(&mut writer, &message).await {
@@ -296,9 +316,9 @@ impl Supervisor {
                             return RunEnd::Failed(text);
                         }
                     }
-                    Some(EngineCommand::Mix { request, command }) => {
+                    Some(EngineCommand::Mix { request, at, command }) => {
                         self.note_look(request, &command);
-                        if let Err(text) = send(&mut writer, &Down::Mix { request, command }).await {
+                        if let Err(text) = send(&mut writer, &Down::Mix { request, at, command }).await {
                             return RunEnd::Failed(text);
                         }
                     }
@@ -389,7 +409,7 @@ impl Supervisor {
                     Some(EngineCommand::SetBitrate { kbps }) => self.bitrate_kbps = Some(kbps),
                     Some(EngineCommand::WantSlate) => self.wants_slate = true,
                     // Whoever asked has been told that the engine is gone.
-                    Some(EngineCommand::Mix { request, command }) => self.note_look(request, &command),
+                    Some(EngineCommand::Mix { request, command, .. }) => self.note_look(request, &command),
                     Some(EngineCommand::Stop) | None => return true,
                 },
                 () = &mut wait => return false,

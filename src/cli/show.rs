@@ -6,6 +6,7 @@ use crate::schedule::run::View;
 use crate::schedule::{DryRun, Listed, Upcoming};
 use crate::session::event::span;
 use anyhow::{Context, bail};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use std::io::{IsTerminal, Read};
 use std::path::Path;
@@ -15,8 +16,16 @@ pub async fn show(state: &Path, command: ShowCommand) -> anyhow::Result<u8> {
     let get = async |path: String| client::request(&socket, &path, None).await;
     match command {
         ShowCommand::List { json } => {
-            let answer = get("/api/v1/shows".to_owned()).await?;
-            print(json, &answer, || list(&answer))
+            let none = String::new();
+            let answer =
+                client::request_text(&socket, "GET", "/api/v1/shows", "application/json", none)
+                    .await?;
+            if json {
+                println!("{answer}");
+            } else {
+                print!("{}", list(serde_json::from_str(&answer)?));
+            }
+            Ok(0)
         }
         ShowCommand::Next { most, json } => {
             let answer = get(format!("/api/v1/schedule?most={most}")).await?;
@@ -77,7 +86,9 @@ pub async fn show(state: &Path, command: ShowCommand) -> anyhow::Result<u8> {
         ShowCommand::Delete { id, json } => {
             let path = format!("/api/v1/shows/{}", path_part(&id)?);
             let answer = client::request_by(&socket, "DELETE", &path, None).await?;
-            print(json, &answer, || list(&answer))
+            print(json, &answer, || {
+                Ok(list(serde_json::from_value(answer.clone())?))
+            })
         }
         ShowCommand::Run {
             id,
@@ -166,10 +177,14 @@ fn read(file: Option<&Path>, what: &str) -> anyhow::Result<String> {
     }
 }
 
-fn list(answer: &Value) -> anyhow::Result<String> {
-    let shows: Vec<Listed> = serde_json::from_value(answer["shows"].clone())?;
+#[derive(Deserialize)]
+struct List {
+    shows: Vec<Listed>,
+}
+
+fn list(List { shows }: List) -> String {
     if shows.is_empty() {
-        return Ok("no show is planned; `regia show add FILE` saves one, `regia show import FILE` a calendar's\n".to_owned());
+        return "no show is planned; `regia show add FILE` saves one, `regia show import FILE` a calendar's\n".to_owned();
     }
     let width = shows.iter().map(|show| show.id.len()).max().unwrap_or(0);
     let line = |show: &Listed| {
@@ -189,7 +204,7 @@ fn list(answer: &Value) -> anyhow::Result<String> {
             span(show.length_s)
         )
     };
-    Ok(shows.iter().map(line).collect())
+    shows.iter().map(line).collect()
 }
 
 fn upcoming(answer: &Value) -> anyhow::Result<String> {

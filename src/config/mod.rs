@@ -24,6 +24,7 @@ pub mod settings;
 pub mod show;
 mod shows;
 mod sound;
+mod steps;
 mod titles;
 
 pub use crate::secret::{Credentials, Secret};

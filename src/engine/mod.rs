@@ -268,9 +268,17 @@ impl Engine {
                         Err(text) => tracing::warn!("the slate can't be encoded: {text}"),
                     })?;
                 }
-                Ok(Control::Down(Down::Mix { request, command })) => {
+                Ok(Control::Down(Down::Mix {
+                    request,
+                    at,
+                    command,
+                })) => {
                     // A mix that is gone has ended the engine.
-                    let _ = self.inputs.send(Input::Command { request, command });
+                    let _ = self.inputs.send(Input::Command {
+                        request,
+                        at,
+                        command,
+                    });
                 }
                 Ok(Control::Down(Down::Pushed { source, pushed })) => {
                     self.inlets.put(usize::from(source), pushed);

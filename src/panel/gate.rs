@@ -3,6 +3,7 @@
 use super::access::{Access, Caller, needs};
 use super::idempotency::Replays;
 use super::problem::Refused;
+use super::shows;
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -60,10 +61,11 @@ pub async fn gate(State(gate): State<Gate>, mut request: Request, next: Next) ->
         Ok(caller) => caller,
         Err(refused) => return refused.into_response(),
     };
-    let limit = if caller.is_some() {
-        BODY
-    } else {
-        BODY_OF_STRANGERS
+    let route = request.extensions().get::<MatchedPath>();
+    let limit = match (&caller, route.map(MatchedPath::as_str)) {
+        (None, _) => BODY_OF_STRANGERS,
+        (Some(_), Some(shows::IMPORT)) => shows::CALENDAR_MOST,
+        (Some(_), _) => BODY,
     };
     if let Some(caller) = caller.clone() {
         request.extensions_mut().insert(caller);

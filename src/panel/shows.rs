@@ -10,16 +10,18 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Value, json};
+use std::sync::Arc;
 use std::time::Duration;
 use utoipa::{IntoParams, ToSchema};
 
 /// Occurrences that are shown when nobody says how many.
 const UPCOMING: usize = 50;
 const UPCOMING_MOST: usize = 1_000;
-/// Of a calendar that is imported.
-const BODY_MOST: usize = 16 * 1024 * 1024;
+/// Of a calendar that is imported, which the gate lets through.
+pub(super) const CALENDAR_MOST: usize = 16 * 1024 * 1024;
+pub(super) const IMPORT: &str = "/api/v1/shows/import";
 const CALENDAR: &str = "text/calendar; charset=utf-8";
 
 impl From<ShowError> for Refused {
@@ -33,6 +35,7 @@ impl From<ShowError> for Refused {
             ShowError::Running(_) | ShowError::OtherRuns(..) => (StatusCode::CONFLICT, "show-runs"),
             ShowError::NotRunning => (StatusCode::CONFLICT, "no-show-runs"),
             ShowError::Command(CommandError::NoStep) => (StatusCode::CONFLICT, "no-step"),
+            ShowError::Command(CommandError::TooLate(_)) => (StatusCode::CONFLICT, "too-late"),
             ShowError::Command(_) => (StatusCode::CONFLICT, "held"),
             ShowError::Store(_) => (StatusCode::INTERNAL_SERVER_ERROR, "store"),
             ShowError::Gone => (StatusCode::SERVICE_UNAVAILABLE, "gone"),
@@ -114,7 +117,12 @@ pub struct Token {
 
 #[derive(Debug, Serialize)]
 pub struct List {
-    shows: Vec<Listed>,
+    #[serde(serialize_with = "each")]
+    shows: Vec<Arc<Listed>>,
+}
+
+fn each<S: Serializer>(shows: &[Arc<Listed>], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_seq(shows.iter().map(|show| &**show))
 }
 
 pub fn router() -> Router<Schedule> {
@@ -122,7 +130,7 @@ pub fn router() -> Router<Schedule> {
         .route("/api/v1/schedule", get(schedule))
         .route("/api/v1/schedule/token", post(token))
         .route("/api/v1/shows", get(list).post(save))
-        .route("/api/v1/shows/import", post(import))
+        .route(IMPORT, post(import))
         .route("/api/v1/shows/export", get(export))
         .route("/api/v1/shows/{id}", get(show).put(put).delete(delete))
         .route("/api/v1/shows/{id}/run", post(run))
@@ -130,7 +138,7 @@ pub fn router() -> Router<Schedule> {
         // Open to whoever has the token: a phone's calendar has nothing else.
         .route("/calendar.ics", get(feed))
         .route("/api/v1/calendar.ics", get(feed))
-        .layer(DefaultBodyLimit::max(BODY_MOST))
+        .layer(DefaultBodyLimit::max(CALENDAR_MOST))
 }
 
 /// What comes next, and the run under way.
@@ -276,13 +284,15 @@ pub async fn export(State(schedule): State<Schedule>) -> Result<Response, Refuse
     (status = 200, body = Object), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 pub async fn run(
     State(schedule): State<Schedule>,
+    Extension(caller): Extension<Caller>,
     Segment(id): Segment<String>,
     Body(run): Body<Run>,
 ) -> Result<Response, Refused> {
     if run.dry_run {
         return Ok(Json(schedule.dry_run(id).await?).into_response());
     }
-    Ok(Json(schedule.run(id, run.at_start).await?).into_response())
+    let view = schedule.run(id, run.at_start, caller.who).await?;
+    Ok(Json(view).into_response())
 }
 
 /// Tell the run: next, skip, hold or release. The id may be - for whichever show runs.

@@ -1,16 +1,18 @@
 //! Carrying out what a step says. Shell: the one place where a run-of-show touches the programme and the broadcast.
 //!
-//! There are two lanes, each with its own task and in order: what changes the programme is never behind a start that takes seconds.
+//! There are two lanes, each with its own task and in order: what changes the programme is never behind a start that takes seconds. It
+//! is handed on to the engine ahead, with its time; for everything else that is waited for here.
 
 use super::run::Input;
 use crate::alert::{Alerts, Telling};
-use crate::bridge::mix::MixCommand;
+use crate::bridge::mix::{MixAnswer, MixCommand};
 use crate::calendar::zones;
 use crate::config::show::{Action, millis, shifted};
 use crate::config::{AlertLevel, Show};
 use crate::preflight::{Ask, Preflight, Report};
 use crate::session::clock;
 use crate::session::event::Who;
+use crate::session::moment::Moment;
 use crate::session::{Anyway, SessionError, SessionHandle, StartAsk, StopAsk};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -40,6 +42,9 @@ pub(super) struct Context {
     /// By its name.
     pub zone: String,
     pub start: Timestamp,
+    /// The person who began it; None: its time has come.
+    #[serde(default)]
+    pub by: Option<Who>,
 }
 
 impl Context {
@@ -53,11 +58,18 @@ impl Context {
             occurrence,
             zone: show.zone.clone(),
             start,
+            by: None,
         }
     }
 
-    pub fn who(&self) -> Who {
+    pub fn schedule(&self) -> Who {
         Who::Schedule(self.show.clone())
+    }
+
+    /// Who brings an action about: the person who asks for it or, of going live, who began the run.
+    pub fn who(&self, action: &Action, asks: Option<&Who>) -> Who {
+        let began = self.by.as_ref().filter(|_| *action == Action::Live);
+        asks.or(began).cloned().unwrap_or_else(|| self.schedule())
     }
 
     fn end(&self) -> Timestamp {
@@ -96,6 +108,33 @@ pub(super) struct Job {
     /// None: nobody waits for the result.
     pub step: Option<usize>,
     pub action: Action,
+    /// When; what is past means at once.
+    pub at: Moment,
+    pub who: Who,
+}
+
+impl Job {
+    /// What became of it goes to whoever waits for that. False: nobody does any more.
+    async fn settle(
+        self,
+        results: &mpsc::Sender<(String, Input)>,
+        began: Moment,
+        result: Result<String, String>,
+    ) -> bool {
+        let Some(step) = self.step else {
+            if let Err(reason) = result {
+                tracing::warn!(%reason, show = %self.context.show, "the programme is not as the show had left it");
+            }
+            return true;
+        };
+        let input = Input::Result {
+            step,
+            began,
+            result,
+        };
+        let occurrence = self.context.occurrence.clone();
+        results.send((occurrence, input)).await.is_ok()
+    }
 }
 
 pub(super) struct Lanes {
@@ -106,14 +145,13 @@ pub(super) struct Lanes {
 impl Lanes {
     /// `results`: of which occurrence, and what.
     pub fn start(hands: &Hands, results: &mpsc::Sender<(String, Input)>) -> Self {
-        let lane = || {
-            let (jobs, inbox) = mpsc::unbounded_channel();
-            tokio::spawn(serve(hands.clone(), inbox, results.clone()));
-            jobs
-        };
+        let (programme, changes) = mpsc::unbounded_channel();
+        let (broadcast, inbox) = mpsc::unbounded_channel();
+        tokio::spawn(serve_programme(hands.clone(), changes, results.clone()));
+        tokio::spawn(serve_broadcast(hands.clone(), inbox, results.clone()));
         Lanes {
-            programme: lane(),
-            broadcast: lane(),
+            programme,
+            broadcast,
         }
     }
 
@@ -128,63 +166,81 @@ impl Lanes {
     }
 }
 
-async fn serve(
+/// Hands changes over in their order. Their answers are waited for beside that: two of one time are both there at it.
+async fn serve_programme(
     hands: Hands,
     mut jobs: mpsc::UnboundedReceiver<Job>,
     results: mpsc::Sender<(String, Input)>,
 ) {
     while let Some(job) = jobs.recv().await {
-        let began = clock::moment();
-        let result = carry_out(&hands, &job.context, job.action).await;
-        let Some(step) = job.step else {
-            if let Err(reason) = result {
-                tracing::warn!(%reason, show = %job.context.show, "the programme is not as the show had left it");
+        let handed = match change(&job) {
+            Ok(command) => {
+                let at = clock::to_monotonic(job.at);
+                let handed = hands.session.mix_at(command, at, job.who.clone()).await;
+                handed.map_err(|error| error.to_string())
             }
-            continue;
+            Err(reason) => Err(reason),
         };
-        let input = Input::Result {
-            step,
-            began,
-            result,
-        };
-        if results
-            .send((job.context.occurrence.clone(), input))
-            .await
-            .is_err()
-        {
+        let results = results.clone();
+        tokio::spawn(async move {
+            let answer = match handed {
+                Ok(mixing) => mixing.answer().await.map_err(|error| error.to_string()),
+                Err(reason) => Err(reason),
+            };
+            let (began, result) = match answer {
+                Ok(MixAnswer { at, note, .. }) => (clock::of_monotonic(at), Ok(note)),
+                Err(reason) => (clock::moment(), Err(reason)),
+            };
+            job.settle(&results, began, result).await
+        });
+    }
+}
+
+async fn serve_broadcast(
+    hands: Hands,
+    mut jobs: mpsc::UnboundedReceiver<Job>,
+    results: mpsc::Sender<(String, Input)>,
+) {
+    while let Some(job) = jobs.recv().await {
+        tokio::time::sleep(job.at.since(clock::moment())).await;
+        let began = clock::moment();
+        let result = carry_out(&hands, &job).await;
+        if !job.settle(&results, began, result).await {
             return;
         }
     }
 }
 
 /// A note for people, or why it could not be done.
-async fn carry_out(hands: &Hands, context: &Context, action: Action) -> Result<String, String> {
-    match action {
+async fn carry_out(hands: &Hands, job: &Job) -> Result<String, String> {
+    let (context, who) = (&*job.context, job.who.clone());
+    match &job.action {
         Action::Preflight => Ok(look(hands, context).await),
-        Action::Live => go_live(hands, context).await,
-        Action::End { .. } => end(hands, context).await,
+        Action::Live => go_live(hands, context, who).await,
+        Action::End { .. } => end(hands, context, who).await,
         Action::Mark { text } => {
-            let marked = hands.session.mark(text, context.who()).await;
+            let marked = hands.session.mark(text.clone(), who).await;
             marked
                 .map(|()| String::new())
                 .map_err(|error| error.to_string())
         }
         Action::Record { recording, on } => {
-            let done = hands.session.record(recording, on, context.who()).await;
+            let done = hands.session.record(recording.clone(), *on, who).await;
             done.map(|()| String::new())
                 .map_err(|error| error.to_string())
         }
         Action::Notify { text } => {
-            context.tell(&hands.alerts, AlertLevel::Info, context.title.clone(), text);
+            let (title, text) = (context.title.clone(), text.clone());
+            context.tell(&hands.alerts, AlertLevel::Info, title, text);
             Ok(String::new())
         }
-        programme => change(hands, context, programme).await,
+        other => Err(format!("\"{other}\" is the programme's")),
     }
 }
 
 /// The vision mixer's part.
-async fn change(hands: &Hands, context: &Context, action: Action) -> Result<String, String> {
-    let command = match action {
+fn change(job: &Job) -> Result<MixCommand, String> {
+    Ok(match job.action.clone() {
         Action::Scene { scene, transition } => MixCommand::Take {
             scene: Some(scene),
             transition,
@@ -193,16 +249,15 @@ async fn change(hands: &Hands, context: &Context, action: Action) -> Result<Stri
         Action::Overlay { overlay, on } => MixCommand::Overlay { id: overlay, on },
         Action::Title { title, lines } => MixCommand::Title {
             id: title,
-            lines: lines.iter().map(|line| fill_in(line, context)).collect(),
+            lines: lines
+                .iter()
+                .map(|line| fill_in(line, &job.context))
+                .collect(),
         },
         Action::Audio { source, change } => MixCommand::Audio { source, change },
         Action::Black { on, ms } => MixCommand::Black { on, ms },
         other => return Err(format!("\"{other}\" is nothing of the programme")),
-    };
-    let answer = hands.session.mix(command, context.who()).await;
-    answer
-        .map(|answer| answer.note)
-        .map_err(|error| error.to_string())
+    })
 }
 
 /// `{start}`, `{end}` and `{name}`.
@@ -268,7 +323,7 @@ fn plural(count: usize) -> &'static str {
 }
 
 /// Starts all that can be: nobody is in the room who could say "anyway", and one that is refused keeps none of the others off the air.
-async fn go_live(hands: &Hands, context: &Context) -> Result<String, String> {
+async fn go_live(hands: &Hands, context: &Context, who: Who) -> Result<String, String> {
     let session = &hands.session;
     let wanted = match context.destinations.as_slice() {
         [] => session.destinations(),
@@ -298,7 +353,7 @@ async fn go_live(hands: &Hands, context: &Context) -> Result<String, String> {
         .await;
     let ask = StartAsk {
         destinations: missing.clone(),
-        who: context.who(),
+        who,
         occurrence: Some(context.occurrence.clone()),
         slots: context.keys.clone(),
         anyway: (!problems.is_empty()).then(|| Anyway {
@@ -332,7 +387,7 @@ async fn go_live(hands: &Hands, context: &Context) -> Result<String, String> {
     Ok(format!("not everywhere: {said}"))
 }
 
-async fn end(hands: &Hands, context: &Context) -> Result<String, String> {
+async fn end(hands: &Hands, context: &Context, who: Who) -> Result<String, String> {
     let status = hands.session.status();
     if status.session.is_none() {
         return Ok("nothing was on air".to_owned());
@@ -342,7 +397,7 @@ async fn end(hands: &Hands, context: &Context) -> Result<String, String> {
         destinations: context.destinations.clone(),
         // A plan is a decision: what the platform's event can't take back was meant.
         unconditional: true,
-        ..StopAsk::everything(context.who())
+        ..StopAsk::everything(who)
     };
     hands
         .session
@@ -373,6 +428,7 @@ mod tests {
             occurrence: "talk/2026-08-02T10:00".into(),
             zone: "UTC".into(),
             start: "2026-08-02T10:00:00Z".parse().unwrap(),
+            by: None,
         };
         assert_eq!(
             fill_in("{name}: {start} to {end}", &context),

@@ -1,7 +1,7 @@
 //! A dry run: the timeline of a show's next occurrence, and everything that would fail. `timeline` and what it finds are pure; `look` asks
 //! for files and keys.
 
-use super::service::{at_text, oddity_text};
+use super::listing::{at_text, oddity_text};
 use crate::calendar::{Occupied, Occurrence};
 use crate::config::show::{Action, Condition, Step, Timing, millis, shifted};
 use crate::config::{Settings, Show, SourceKind, conflict_text};

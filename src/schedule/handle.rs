@@ -1,6 +1,7 @@
 //! How panel and CLI act on the schedule. Shell.
 
 use super::dry::{self, DryRun};
+use super::listing::{Listed, Upcoming};
 use super::run::{Command, View};
 use super::service::Request;
 use super::shelf::{Origin, ShowError};
@@ -12,40 +13,8 @@ use crate::store::Store;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
-
-/// A show, as far as a list needs it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Listed {
-    pub id: String,
-    pub name: Option<String>,
-    pub origin: Origin,
-    pub zone: String,
-    pub repeat: Option<String>,
-    pub length_s: f64,
-    /// The next occurrence's name, and when it goes live; None: it has been.
-    pub occurrence: Option<String>,
-    pub next_ms: Option<i64>,
-    /// The same for people, with the venue's zone.
-    pub next: Option<String>,
-    /// Why it will not run; None: it will.
-    pub problem: Option<String>,
-}
-
-/// An occurrence that is to come.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Upcoming {
-    pub show: String,
-    pub name: Option<String>,
-    pub occurrence: String,
-    pub start_ms: i64,
-    pub end_ms: i64,
-    /// With the venue's zone.
-    pub at: String,
-    pub zone: String,
-    /// What the zone's clocks make of it, if anything.
-    pub note: Option<String>,
-}
 
 /// A show whole: the text to edit, and what it says.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -75,7 +44,8 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    pub async fn list(&self) -> Result<Vec<Listed>, ShowError> {
+    /// All shows, by their ids.
+    pub async fn list(&self) -> Result<Vec<Arc<Listed>>, ShowError> {
         self.ask(Request::List).await
     }
 
@@ -142,10 +112,11 @@ impl Schedule {
     }
 
     /// Runs a show now. `at_start`: without the steps before its start.
-    pub async fn run(&self, id: String, at_start: bool) -> Result<View, ShowError> {
+    pub async fn run(&self, id: String, at_start: bool, who: Who) -> Result<View, ShowError> {
         self.ask(|reply| Request::Run {
             id,
             at_start,
+            who,
             reply,
         })
         .await?

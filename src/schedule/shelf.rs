@@ -1,6 +1,7 @@
 //! All shows that there are: those of the configuration and those that were saved, with when each is next. Pure but for zones and the
 //! wall clock, which come as arguments.
 
+use super::listing::Listed;
 use super::plan;
 use crate::calendar::{Occupied, Occurrence, Timeline, zones};
 use crate::config::show::Missed;
@@ -9,6 +10,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Where a show was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,8 +53,41 @@ pub(super) struct Entry {
     /// Why it can't be used, else.
     pub show: Result<Show, String>,
     pub zone: TimeZone,
+    next: Option<Occurrence>,
+    listed: Arc<Listed>,
+}
+
+impl Entry {
+    fn new(
+        id: &str,
+        origin: Origin,
+        text: String,
+        show: Result<Show, String>,
+        zone: TimeZone,
+        next: Option<Occurrence>,
+    ) -> Self {
+        Entry {
+            listed: Arc::new(Listed::of(id, origin, show.as_ref(), &zone, next.as_ref())),
+            origin,
+            text,
+            show,
+            zone,
+            next,
+        }
+    }
+
     /// The first that was not run, missed or left out yet.
-    pub next: Option<Occurrence>,
+    pub fn next(&self) -> Option<&Occurrence> {
+        self.next.as_ref()
+    }
+
+    /// It is listed far more often than it changes, and there may be thousands.
+    fn set_next(&mut self, next: Option<Occurrence>) {
+        let (id, show) = (&self.listed.id, self.show.as_ref());
+        let listed = Listed::of(id, self.origin, show, &self.zone, next.as_ref());
+        self.listed = Arc::new(listed);
+        self.next = next;
+    }
 }
 
 #[derive(Debug, Default)]
@@ -94,16 +129,14 @@ impl Shelf {
             Ok((show, zone)) => (Ok(show), zone),
             Err(problem) => (Err(problem), TimeZone::UTC),
         };
-        self.entries.insert(
-            id,
-            Entry {
-                origin,
-                text,
-                show,
-                zone,
-                next: None,
-            },
-        );
+        let entry = Entry::new(&id, origin, text, show, zone, None);
+        self.entries.insert(id, entry);
+    }
+
+    /// All of them, as a list has them.
+    pub fn list(&self) -> Vec<Arc<Listed>> {
+        let entries = self.entries.values();
+        entries.map(|entry| Arc::clone(&entry.listed)).collect()
     }
 
     /// What saving these shows would make, all or none. `replace`: those that there are already.
@@ -141,13 +174,8 @@ impl Shelf {
             let added = planned.add(stretches(show, &zone, now));
             added.map_err(|conflict| ShowError::Conflict(conflict_text(&conflict, &zone)))?;
             let next = show.recurrence.next(&zone, now);
-            let entry = Entry {
-                origin: Origin::Saved,
-                text: text.clone(),
-                show: Ok(show.clone()),
-                zone,
-                next,
-            };
+            let known = Ok(show.clone());
+            let entry = Entry::new(&show.id, Origin::Saved, text.clone(), known, zone, next);
             entries.push((show.id.clone(), entry));
         }
         Ok(Prepared { entries, planned })
@@ -206,7 +234,8 @@ impl Shelf {
             let open = found
                 .into_iter()
                 .find(|occurrence| !past.contains(&show.occurrence_id(occurrence)));
-            entry.next = open.or_else(|| show.recurrence.next(&entry.zone, now));
+            let next = open.or_else(|| show.recurrence.next(&entry.zone, now));
+            entry.set_next(next);
         }
     }
 
@@ -216,7 +245,8 @@ impl Shelf {
             && let Ok(show) = &entry.show
         {
             let from = after.checked_add(1.second()).unwrap_or(after);
-            entry.next = show.recurrence.next(&entry.zone, from);
+            let next = show.recurrence.next(&entry.zone, from);
+            entry.set_next(next);
         }
     }
 
@@ -235,11 +265,12 @@ impl Shelf {
                 .as_ref()
                 .filter(|zone| **zone != entry.zone && next.at > soon)
             {
-                entry.zone = zone.clone();
-                entry.next = show
+                let next = show
                     .recurrence
                     .occurrence(zone, next.original)
                     .or_else(|| show.recurrence.next(zone, now));
+                entry.zone = zone.clone();
+                entry.set_next(next);
             }
         }
     }

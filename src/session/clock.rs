@@ -1,6 +1,7 @@
 //! Readings of the machine's clocks. Shell.
 
 use super::moment::{Moment, Stamp};
+use crate::media::MediaTime;
 use nix::time::{ClockId, clock_gettime};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -40,6 +41,22 @@ pub fn moment() -> Moment {
 pub fn monotonic() -> Duration {
     let time = clock_gettime(ClockId::CLOCK_MONOTONIC);
     time.map_or(Duration::ZERO, Duration::from)
+}
+
+/// Where a moment lies on CLOCK_MONOTONIC, which stands still while the machine sleeps.
+pub fn to_monotonic(at: Moment) -> MediaTime {
+    MediaTime(at.0.saturating_sub(ahead_us()))
+}
+
+/// The moment of a time of CLOCK_MONOTONIC since the machine last slept.
+pub fn of_monotonic(at: MediaTime) -> Moment {
+    Moment(at.0.saturating_add(ahead_us()))
+}
+
+/// How far the one clock is ahead of the other.
+fn ahead_us() -> i64 {
+    let monotonic = i64::try_from(monotonic().as_micros()).unwrap_or(i64::MAX);
+    moment().0.saturating_sub(monotonic)
 }
 
 /// Milliseconds since 1970-01-01 UTC.

@@ -4,6 +4,8 @@ use crate::rig::*;
 use crate::support::{OnAir, engine_program};
 use regia::bridge::mix::MixCommand;
 use regia::config::*;
+use regia::media::MediaTime;
+use regia_testkit::skip;
 use std::time::Duration;
 
 /// From a take's arrival to the first frame that shows it.
@@ -48,6 +50,55 @@ async fn a_take_lands_on_the_next_frame() {
     assert!(
         frames[0] > -2.0,
         "no frame shows a take before it was asked for: {frames:?}"
+    );
+}
+
+/// A take that is given ahead is seen from the first frame on that is not before its time, and that is what its answer says. Several may
+/// be given before the first of them is due.
+#[tokio::test]
+async fn a_take_that_is_given_ahead_lands_at_its_time() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut show = OnAir::begin(greys(directory.path())).await;
+    show.video_units(30).await;
+    let frame = 1_000_000 / 30;
+    // Anywhere between two frames, and the second pair before the first is due; the machine may be busy.
+    let begin = monotonic().0 + 1_500_000;
+    let asked: Vec<MediaTime> = (0..8)
+        .map(|n| MediaTime(begin + n * 10 * frame + n * 4_100))
+        .collect();
+    for (n, at) in asked.iter().enumerate() {
+        let scene = ["light", "dark"][n % 2];
+        show.handle.mix_at(n as u64 + 1, *at, take(scene, None));
+    }
+    show.until("the last answer", |show| answer(show, 8).is_some())
+        .await;
+    show.video_units(30).await;
+    let answers: Vec<i64> = (1..=8)
+        .map(|request| answer(&show, request).unwrap().unwrap().at.0)
+        .collect();
+    show.finish().await;
+    let times = times(&show);
+    let luma = luma(&show, "iw:ih:0:0");
+    let bright: Vec<bool> = luma.iter().map(|luma| *luma > 128.0).collect();
+    let changes: Vec<i64> = (1..bright.len())
+        .filter(|n| bright[*n] != bright[*n - 1])
+        .map(|n| times[n])
+        .collect();
+    let late: Vec<i64> = changes
+        .iter()
+        .zip(&asked)
+        .map(|(seen, asked)| seen - asked.0)
+        .collect();
+    println!("seen so many microseconds after their times: {late:?}");
+    if left_out(&show) > 0 {
+        // A frame that was shown again in the place of one that shows a take is later than the answer says.
+        skip::starved("takes given ahead", "the machine was busy with others");
+        return;
+    }
+    assert_eq!(changes, answers, "what the answers say is what is seen");
+    assert!(
+        late.iter().all(|late| (0..=frame + 1).contains(late)),
+        "{late:?}"
     );
 }
 

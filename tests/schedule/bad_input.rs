@@ -220,10 +220,15 @@ fn ten_thousand_shows() {
     for n in 0..10_000i64 {
         let start = first + jiff::Span::new().minutes(n * 60);
         calendar.push_str(&format!(
-            "BEGIN:VEVENT\nUID:{n}\nSUMMARY:Show {n}\nDTSTART:{}Z\nDURATION:PT30M\nEND:VEVENT\n",
+            "BEGIN:VEVENT\nUID:{n}\nSUMMARY:Show {n}\nDESCRIPTION:{}\nDTSTART:{}Z\nDURATION:PT30M\nEND:VEVENT\n",
+            "Calendars say more of an event than a show needs.",
             start.strftime("%Y%m%dT%H%M%S")
         ));
     }
+    assert!(
+        calendar.len() > 1024 * 1024,
+        "larger than other requests may be"
+    );
     calendar.push_str("END:VCALENDAR\n");
     let file = regia.path().join("many.ics");
     std::fs::write(&file, calendar).unwrap();

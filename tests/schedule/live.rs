@@ -1,8 +1,11 @@
 //! A show that goes on air, and ends, with nobody there.
 
 use crate::PATIENCE;
+use crate::colours::{COLOURS, colours, ffmpeg, picture};
 use crate::rig::{Box, Ingest, address, assert_every_frame, of_kind};
-use crate::show::{add, in_seconds, steps};
+use crate::show::{add, in_seconds, steps, wait_over};
+use regia_testkit::skip;
+use std::time::Duration;
 
 #[test]
 fn unattended_from_start_to_end() {
@@ -75,95 +78,53 @@ fn unattended_from_start_to_end() {
     ingest.report();
 }
 
-const COLOURS: [(&str, [u8; 3]); 6] = [
-    ("red", [255, 0, 0]),
-    ("green", [0, 128, 0]),
-    ("blue", [0, 0, 255]),
-    ("yellow", [255, 255, 0]),
-    ("magenta", [255, 0, 255]),
-    ("white", [255, 255, 255]),
-];
+/// Those that are clips, with the scene that follows each.
+const CLIPS: [(&str, &str, u32); 2] = [("yellow", "red", 3), ("cyan", "blue", 2)];
 
-fn nearest(pixel: &[u8]) -> &'static str {
-    let distance = |colour: &[u8; 3]| -> i32 {
-        colour
-            .iter()
-            .zip(pixel)
-            .map(|(a, b)| (i32::from(*a) - i32::from(*b)).pow(2))
-            .sum()
-    };
-    COLOURS
-        .iter()
-        .min_by_key(|(_, colour)| distance(colour))
-        .unwrap()
-        .0
-}
-
-fn ffmpeg(args: &[&str]) -> Vec<u8> {
-    let done = std::process::Command::new("ffmpeg")
-        .args(["-v", "error", "-y"])
-        .args(args)
-        .output()
-        .unwrap();
-    assert!(
-        done.status.success(),
-        "{}",
-        String::from_utf8_lossy(&done.stderr)
-    );
-    done.stdout
-}
-
-/// Opener, three scenes, a lower third, a clip's end, closer and end: each seen in the recording, and held against its time by the stamps.
+/// Opener, three scenes, a lower third, a clip, closer and end: each seen in the recording, and held against its time by the stamps.
 #[test]
 fn a_show_as_its_frames_have_it() {
-    let full = std::time::Duration::from_secs(120);
-    let length = regia_testkit::skip::length("a show as its frames have it", full, full / 4);
+    let full = Duration::from_secs(120);
+    let length = skip::length("a show as its frames have it", full, full / 4);
     let unit = length.as_secs_f64() / 30.0;
     let addr = address();
     let mut regia = Box::new("");
-    for (name, [r, g, b]) in COLOURS {
-        let source = format!("color=0x{r:02x}{g:02x}{b:02x}:s=480x270");
-        let file = regia
-            .path()
-            .join(format!("{name}.png"))
-            .display()
-            .to_string();
-        ffmpeg(&["-f", "lavfi", "-i", &source, "-frames:v", "1", &file]);
-    }
-    let opener = regia.path().join("opener.mp4").display().to_string();
-    ffmpeg(&[
-        "-f",
-        "lavfi",
-        "-i",
-        "color=0xffff00:s=480x270:r=30:d=3",
-        "-pix_fmt",
-        "yuv420p",
-        "-c:v",
-        "libx264",
-        &opener,
-    ]);
-    let mut config = std::fs::read_to_string(regia.path().join("regia.toml")).unwrap();
-    config.push_str("[[source]]\nid = \"opener\"\nkind = \"file\"\npath = \"opener.mp4\"\n[[scene]]\nid = \"main\"\nlayers = [{ source = \"main\" }]\n");
     for (name, _) in COLOURS {
-        config.push_str(&format!(
-            "[[source]]\nid = \"{name}\"\nkind = \"image\"\npath = \"{name}.png\"\n"
-        ));
+        picture(regia.path(), name);
+    }
+    let mut config = std::fs::read_to_string(regia.path().join("regia.toml")).unwrap();
+    config.push_str("[[scene]]\nid = \"main\"\nlayers = [{ source = \"main\" }]\n");
+    for (name, [r, g, b]) in COLOURS {
+        // A clip plays once, and leads to the next scene by itself.
+        let clip = CLIPS.iter().find(|(clip, ..)| *clip == name);
+        if let Some((_, _, seconds)) = clip {
+            let picture = format!("color=0x{r:02x}{g:02x}{b:02x}:s=480x270:r=30:d={seconds}");
+            let sound = format!("sine=f=440:r=48000:d={seconds}");
+            let file = regia.path().join(format!("{name}.mp4"));
+            #[rustfmt::skip]
+            ffmpeg(&[
+                "-f", "lavfi", "-i", &picture, "-f", "lavfi", "-i", &sound,
+                "-pix_fmt", "yuv420p", "-c:v", "libx264", "-c:a", "aac", "-shortest", &file.display().to_string(),
+            ]);
+        }
+        let source = match clip {
+            Some(_) => format!("kind = \"file\"\npath = \"{name}.mp4\""),
+            None => format!("kind = \"image\"\npath = \"{name}.png\""),
+        };
+        config.push_str(&format!("[[source]]\nid = \"{name}\"\n{source}\n"));
         if name != "white" {
-            let source = if name == "yellow" { "opener" } else { name };
-            // A clip: it plays once, and leads to the next scene by itself.
-            let then = if name == "yellow" {
-                "then = \"red\"\n"
-            } else {
-                ""
-            };
+            let then = clip.map_or(String::new(), |(_, then, _)| format!("then = \"{then}\"\n"));
             config.push_str(&format!(
-                "[[scene]]\nid = \"{name}\"\nstill = true\nlayers = [{{ source = \"{source}\" }}]\n{then}"
+                "[[scene]]\nid = \"{name}\"\nstill = true\nlayers = [{{ source = \"{name}\" }}]\n{then}"
             ));
         }
     }
     let recordings = regia.path().join("recordings");
     config.push_str(&format!(
         "[[overlay]]\nid = \"lower\"\nsource = \"white\"\nx = 0.0\ny = 0.75\nwidth = 1.0\nheight = 0.25\ncrop = [0.0, 0.75, 0.0, 0.0]\non = false\n\
+         [[title]]\nid = \"name\"\nkind = \"text\"\nlines = [\".\"]\nsize = 0.15\ncolour = \"#ffffff\"\nbackground = \"#ffffff\"\n\
+         corner = \"bottom-left\"\nin = \"cut\"\nout = \"cut\"\n\
+         [[overlay]]\nid = \"name\"\ntitle = \"name\"\non = false\n\
          [[destination]]\nid = \"own\"\nplatform = \"rehearsal\"\nserver = \"rtmp://{addr}/live\"\nkey = \"abcdefgh\"\n\
          [[recording]]\nid = \"master\"\nkind = \"copy\"\npath = \"{}\"\n",
         recordings.display()
@@ -172,7 +133,8 @@ fn a_show_as_its_frames_have_it() {
     let mut ingest = Ingest::listen(regia.path(), addr, &[]);
     regia.start(&[]);
     regia.wait_state("STANDBY");
-    let start = in_seconds(12);
+    let ahead = if skip::is_slow() { 120 } else { 12 };
+    let start = in_seconds(ahead);
     let at = |units: f64| regia::config::show::clock((units * unit * 1_000.0) as i64);
     let text = format!(
         "id = \"gala\"\nstart = \"{start}\"\nzone = \"UTC\"\nlength_s = {}\noverrun = \"end\"\n\
@@ -184,65 +146,54 @@ fn a_show_as_its_frames_have_it() {
          [[step]]\nat = \"{}\"\ndo = \"overlay\"\noverlay = \"lower\"\non = true\n\
          [[step]]\nat = \"{}\"\ndo = \"overlay\"\noverlay = \"lower\"\non = false\n\
          [[step]]\nat = \"{}\"\ndo = \"mark\"\ntext = \"speech\"\n\
-         [[step]]\nat = \"{}\"\ndo = \"scene\"\nscene = \"blue\"\n\
+         [[step]]\nafter_s = 0\ndo = \"scene\"\nscene = \"blue\"\n\
+         [[step]]\nat = \"{}\"\ndo = \"title\"\ntitle = \"name\"\nlines = [\"Anna Rossi\", \"Mayor of Trento\"]\n\
+         [[step]]\ndo = \"overlay\"\noverlay = \"name\"\non = true\n\
+         [[step]]\nat = \"{}\"\ndo = \"overlay\"\noverlay = \"name\"\non = false\n\
+         [[step]]\nat = \"{}\"\ndo = \"scene\"\nscene = \"cyan\"\n\
+         [[step]]\nat = \"{}\"\ndo = \"scene\"\nscene = \"grey\"\n\
          [[step]]\nat = \"{}\"\ndo = \"end\"\nscene = \"magenta\"\nclosing_s = 3\n",
         length.as_secs(),
         at(3.0),
+        at(10.0),
+        at(12.0),
         at(14.0),
+        at(15.0),
         at(16.0),
+        at(17.0),
         at(18.0),
-        at(19.0),
-        at(20.0),
-        at(24.0),
+        at(22.0),
+        at(25.0),
     );
     add(&regia, &text);
     let dry = regia.cli(&["show", "run", "gala", "--dry-run"]);
     println!("{}", dry.stdout);
-    let patience = length + PATIENCE;
-    let over = regia_testkit::wait::until(patience, || {
-        let schedule = crate::show::schedule(&regia)?;
-        (schedule["running"].is_null() && schedule["upcoming"].as_array()?.is_empty()).then_some(())
-    });
-    assert!(over.is_some(), "the run never ended");
+    let patience = Duration::from_secs(ahead as u64) + length + PATIENCE;
+    wait_over(&regia, patience);
     let report = regia.cli(&["live", "report"]);
     assert_eq!(report.code, Some(0), "{}", report.stderr);
     regia.end();
     let log = regia.log();
     for (step, what, late) in steps(&log) {
         println!("step {step} ({what}): {late:?} ms late");
+        if skip::is_slow() {
+            assert!(
+                late.is_none_or(|late| (0.0..50.0).contains(&late)),
+                "{what}: {late:?} ms"
+            );
+        }
     }
     assert_eq!(
         of_kind(&log, "show_step").len(),
-        11,
+        16,
         "{:?}",
         of_kind(&log, "show_step_failed")
     );
     // The recording, frame by frame: the picture's colour, and what lies at its foot.
     let stamps = regia.recorded();
     assert_every_frame(&stamps);
-    let file = regia_testkit::flv::files(&recordings)
-        .pop()
-        .unwrap()
-        .display()
-        .to_string();
-    let pixels = ffmpeg(&[
-        "-i",
-        &file,
-        "-an",
-        "-vf",
-        "scale=4:4:flags=area",
-        "-fps_mode",
-        "passthrough",
-        "-f",
-        "rawvideo",
-        "-pix_fmt",
-        "rgb24",
-        "-",
-    ]);
-    let seen: Vec<(&str, &str)> = pixels
-        .chunks_exact(48)
-        .map(|frame| (nearest(&frame[0..3]), nearest(&frame[36..39])))
-        .collect();
+    let file = regia_testkit::flv::files(&recordings).pop().unwrap();
+    let seen = colours(&file);
     assert!(
         seen.len().abs_diff(stamps.len()) <= 1,
         "{} pictures, {} stamps",
@@ -268,30 +219,36 @@ fn a_show_as_its_frames_have_it() {
     };
     let mut from = 0;
     let mut worst = 0.0f64;
+    let shows = |colour: &'static str| move |seen: &(&str, &str)| seen.0 == colour;
     for (what, due, wanted) in [
         (
             "opener",
             due(3.0),
-            &(|s: &(&str, &str)| s.0 == "yellow") as &dyn Fn(&(&str, &str)) -> bool,
+            &shows("yellow") as &dyn Fn(&(&str, &str)) -> bool,
         ),
-        ("first scene", due(14.0), &|s: &(&str, &str)| s.0 == "green"),
-        ("lower third in", due(16.0), &|s: &(&str, &str)| {
-            s.1 == "white"
+        ("first scene", due(10.0), &shows("green")),
+        ("lower third in", due(12.0), &|seen| seen.1 == "white"),
+        ("lower third out", due(14.0), &|seen| seen.1 == "green"),
+        ("second scene", due(15.0), &shows("blue")),
+        ("a new text with its overlay", due(16.0), &|seen| {
+            seen.1 != "blue"
         }),
-        ("lower third out", due(18.0), &|s: &(&str, &str)| {
-            s.1 == "green"
-        }),
-        ("second scene", due(20.0), &|s: &(&str, &str)| s.0 == "blue"),
-        ("closer", due(24.0), &|s: &(&str, &str)| s.0 == "magenta"),
+        ("out again", due(17.0), &|seen| seen.1 == "blue"),
+        ("clip", due(18.0), &shows("cyan")),
+        ("third scene", due(22.0), &shows("grey")),
+        ("closer", due(25.0), &shows("magenta")),
     ] {
         from = first(from, wanted).unwrap_or_else(|| panic!("{what} was never seen"));
         let captured = stamps[from].unwrap().captured_us as i64;
         let late_ms = (captured - due) as f64 / 1_000.0;
         println!("{what}: its first frame is {late_ms:.1} ms behind its time");
-        worst = worst.max(late_ms.abs());
+        // By a clock that was read once for the engine and is read again here, none is early.
+        assert!(late_ms > -5.0, "{what} is early");
+        worst = worst.max(late_ms);
     }
     println!("the worst: {worst:.1} ms; a frame is 33.3 ms");
-    // On a machine that does nothing else it is a frame; beside other tests the engine itself may be late.
-    assert!(worst < 1_000.0);
+    // Beside other tests the engine itself may be late.
+    let allowed = if skip::is_slow() { 33.4 } else { 1_000.0 };
+    assert!(worst < allowed, "{worst:.1} ms");
     ingest.report();
 }

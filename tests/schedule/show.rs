@@ -1,8 +1,11 @@
 //! Shows that are so many seconds ahead, and what the log says of them.
 
+use crate::PATIENCE;
 use crate::rig::{Box, of_kind};
 use jiff::{Timestamp, ToSpan};
+use regia_testkit::wait;
 use serde_json::Value;
+use std::time::Duration;
 
 /// The start, by the venue's clock: here UTC.
 pub fn in_seconds(s: i64) -> String {
@@ -23,6 +26,33 @@ pub fn add(regia: &Box, text: &str) {
 pub fn schedule(regia: &Box) -> Option<Value> {
     let said = regia.cli(&["show", "next", "--json"]);
     serde_json::from_str(&said.stdout).ok()
+}
+
+/// Waits until no show runs and none is to come.
+#[track_caller]
+pub fn wait_over(regia: &Box, patience: Duration) {
+    let over = wait::until(patience, || {
+        let schedule = schedule(regia)?;
+        let upcoming = schedule["upcoming"].as_array()?;
+        (schedule["running"].is_null() && upcoming.is_empty()).then_some(())
+    });
+    assert!(over.is_some(), "the run never ended: {:?}", schedule(regia));
+}
+
+/// Waits until a step of the run is as wanted: pending, waiting, begun, done, failed or skipped.
+#[track_caller]
+pub fn wait_step(regia: &Box, number: u64, wanted: &str) {
+    let seen = wait::until(PATIENCE, || {
+        let schedule = schedule(regia)?;
+        let steps = schedule["running"]["steps"].as_array()?;
+        let step = steps.iter().find(|step| step["step"] == number)?;
+        (step["state"] == wanted).then_some(())
+    });
+    assert!(
+        seen.is_some(),
+        "step {number} was never {wanted}: {:?}",
+        schedule(regia)
+    );
 }
 
 /// Every step that was done: its number, what, and how late in ms where it had a time.

@@ -18,6 +18,7 @@ const PROGRAMME: &str = "[programme]\nwidth = 480\nheight = 270\nfps = 30\n[prog
 pub struct Box {
     dir: tempfile::TempDir,
     state: PathBuf,
+    env: Vec<(String, String)>,
     pub daemon: Option<Process>,
 }
 
@@ -41,6 +42,7 @@ impl Box {
         Box {
             dir,
             state,
+            env: Vec::new(),
             daemon: None,
         }
     }
@@ -53,19 +55,28 @@ impl Box {
         &self.state
     }
 
+    /// For the daemons that are started from now on.
+    #[allow(dead_code, reason = "the schedule's tests step the clock")]
+    pub fn env(&mut self, key: &str, value: &str) {
+        self.env.push((key.to_owned(), value.to_owned()));
+    }
+
     /// From now on the state is another directory.
     pub fn use_state(&mut self, state: PathBuf) {
         self.state = state;
     }
 
     fn launch(&self, args: &[&str]) -> Launch {
-        Launch::new(REGIA)
+        let launch = Launch::new(REGIA)
             .arg("run")
             .arg("--config")
             .arg(self.dir.path().join("regia.toml"))
             .arg("--state")
             .arg(&self.state)
-            .args(args.iter().copied())
+            .args(args.iter().copied());
+        self.env
+            .iter()
+            .fold(launch, |launch, (key, value)| launch.env(key, value))
     }
 
     pub fn start(&mut self, args: &[&str]) -> Instant {

@@ -10,6 +10,7 @@ mod jobs;
 mod latency;
 mod mix;
 mod report;
+mod shows;
 
 use clap::{Parser, ValueEnum};
 use std::path::PathBuf;
@@ -21,15 +22,17 @@ enum Part {
     Fanout,
     Failover,
     Mix,
+    Shows,
 }
 
 impl Part {
-    const ALL: [Part; 5] = [
+    const ALL: [Part; 6] = [
         Part::Cost,
         Part::Latency,
         Part::Fanout,
         Part::Failover,
         Part::Mix,
+        Part::Shows,
     ];
 
     fn title(self) -> &'static str {
@@ -39,6 +42,7 @@ impl Part {
             Part::Fanout => "Fan-out",
             Part::Failover => "Failover",
             Part::Mix => "Mix",
+            Part::Shows => "Shows",
         }
     }
 
@@ -50,13 +54,14 @@ impl Part {
             Part::Fanout => fanout::run(bench),
             Part::Failover => failover::run(bench),
             Part::Mix => mix::run(bench),
+            Part::Shows => shows::run(bench),
         }
     }
 }
 
 #[derive(Parser)]
 #[command(
-    about = "Regia beside ffmpeg and GStreamer: cost, latency, fan-out, failover; and what mixing costs"
+    about = "Regia beside ffmpeg and GStreamer: cost, latency, fan-out, failover; what mixing costs, and how long many shows take"
 )]
 struct Args {
     /// Only this part; may be given several times

@@ -2,8 +2,10 @@
 //! hands over to the encoder. The pure `video` decides which frame of each source belongs to a point of the grid, the pure `switcher`
 //! what the frame is made of, and the `painter` makes it. The sound is mixed beside it, in `desk`, and follows what is told here.
 
+mod agenda;
 pub mod geometry;
 mod jpeg;
+mod keys;
 pub mod look;
 mod multiview;
 pub mod painter;
@@ -25,6 +27,7 @@ use crate::bridge::mix::MixCommand;
 use crate::bridge::protocol::EngineEvent;
 use crate::config::{Content, EngineSpec, Layer, SourceKind};
 use crate::media::MediaTime;
+use agenda::Agenda;
 use geometry::{Outline, Size};
 use gstreamer as gst;
 use jiff::Timestamp;
@@ -34,7 +37,7 @@ use plan::{Layers, Plan};
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError};
 use std::time::Duration;
-use switcher::{Effect, Switcher};
+use switcher::{Effect, Switcher, is_of_scenes};
 use titles::Titles;
 use video::{Grid, Point};
 
@@ -50,6 +53,8 @@ pub enum Input {
     /// Answered by `EngineEvent::MixDone`.
     Command {
         request: u64,
+        /// When it is to show.
+        at: MediaTime,
         command: MixCommand,
     },
 }
@@ -127,6 +132,7 @@ impl Mix {
         let ids = self.switcher.sources().iter().enumerate();
         let mut running = Running {
             grid: Grid::new(self.format.fps, first, self.slates.len()),
+            agenda: Agenda::default(),
             visible: self.switcher.seen(),
             ids: ids.map(|(n, source)| (source.id.clone(), n)).collect(),
             painter,
@@ -165,6 +171,7 @@ impl Mix {
 struct Running {
     mix: Mix,
     grid: Grid<gst::Buffer>,
+    agenda: Agenda<(u64, MediaTime, MixCommand)>,
     /// The sources that the next frame may show.
     visible: Vec<usize>,
     ids: BTreeMap<String, usize>,
@@ -203,6 +210,7 @@ impl Running {
                 Err(TryRecvError::Empty) => {}
                 Err(TryRecvError::Disconnected) => return Ok(()),
             }
+            self.obey()?;
             let now = self.mix.clock.now();
             if let Some(point) = self.grid.poll(now, &self.visible) {
                 self.show(point, now)?;
@@ -235,16 +243,39 @@ impl Running {
                 self.mix.switcher.handle_length(source, length);
                 Ok(())
             }
-            Input::Command { request, command } => {
-                let (next, now) = (self.grid.next(), self.mix.clock.now());
-                let grid = &self.grid;
-                let ready = |source| grid.is_clip_ready(source);
-                let result = self.mix.switcher.handle(command, next, now, ready);
-                self.carry_out()?;
-                self.tell()?;
-                self.event(EngineEvent::MixDone { request, result })
+            Input::Command {
+                request,
+                at,
+                command,
+            } => {
+                let turn = self.mix.switcher.turn(&command, at);
+                // One scene after the other, as they were given: a clip's is not handled ahead of another that comes before it.
+                let earlier = |(_, other, told): &(u64, MediaTime, MixCommand)| {
+                    *other <= at && is_of_scenes(told) && is_of_scenes(&command)
+                };
+                let turn = self
+                    .agenda
+                    .last(earlier)
+                    .map_or(turn, |last| turn.max(last));
+                self.agenda.add(turn, (request, at, command));
+                Ok(())
             }
         }
+    }
+
+    /// Does what it was told whose turn has come.
+    fn obey(&mut self) -> Result<(), Ended> {
+        while let Some((request, at, command)) = self.agenda.due(self.grid.next()) {
+            let next = self.grid.next().max(self.mix.format.fps.frame_from(at));
+            let now = self.mix.clock.now();
+            let grid = &self.grid;
+            let ready = |source| grid.is_clip_ready(source);
+            let result = self.mix.switcher.handle(command, next, now, ready);
+            self.carry_out()?;
+            self.tell()?;
+            self.event(EngineEvent::MixDone { request, result })?;
+        }
+        Ok(())
     }
 
     /// Makes the frame of a point and hands it over.
@@ -394,7 +425,7 @@ impl Running {
                         self.grid.ready_clip(source, cue.ready());
                     }
                 }
-                Effect::Title { id, lines } => self.titles.set(&id, &lines),
+                Effect::Title { id, lines, at } => self.titles.set(&id, &lines, at),
                 Effect::Switch { overlay, on, at } => self.titles.switch(&overlay, on, at),
                 Effect::Look {
                     thumbnails_per_s,

@@ -1,22 +1,22 @@
 //! The vision mixer's decisions: which scene is on air and in preview, how one becomes the other, which keys lie over it.
 //! Pure: commands and grid points in; a plan for each frame, effects for others, and the state out.
 //!
-//! A take lands on the next frame. Of a transition of N frames the first shows a part of the way already, and the last is the new
+//! A take lands on the next frame, or on the first that is not before the time it was given (`turn` says when it is to be handled
+//! for that: what a clip or a new text needs ahead is counted in). Of a transition of N frames the first shows a part of the way already, and the last is the new
 //! scene alone: so the frame before it and the last frame are exactly the two scenes.
 
-use super::plan::{Base, Key, Layers, Plan, Step, Way, moved};
+use super::keys::{Fade, KeyState};
+use super::plan::{Base, Layers, Plan, Step, Way, moved};
 use crate::bridge::mix::{ClipState, MixAnswer, MixCommand, MixState, OverlayState, Running};
 use crate::config::{
-    Appear, AppearKind, Content, EngineSpec, Layer, Overlay, Scene, Source, SourceAudio,
-    SourceKind, Title, Transition, TransitionKind,
+    EngineSpec, Layer, Scene, Source, SourceAudio, SourceKind, Transition, TransitionKind,
 };
 use crate::media::{FrameRate, MediaTime};
 use regia_paint::WHOLE;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
-/// A clip is started so long after its take arrives, that the desk has its first sound in time.
+/// A clip is started so long after its take arrives, that the desk has its first sound in time. A title's text is drawn by then.
 const CLIP_LEAD: Duration = Duration::from_millis(60);
 /// Of a title's text.
 const MOST_LINES: usize = 20;
@@ -45,9 +45,11 @@ pub enum Effect {
     Ready {
         source: usize,
     },
+    /// A title's text is another from `at` on.
     Title {
         id: String,
         lines: Vec<String>,
+        at: MediaTime,
     },
     /// A title's overlay comes or goes by its own way.
     Switch {
@@ -75,6 +77,8 @@ pub struct Switcher {
     keys: Vec<KeyState>,
     titles: BTreeMap<String, Vec<String>>,
     clip: Option<Clip>,
+    /// Clips that another took the place of, until nothing of them is seen.
+    left: Vec<usize>,
     /// How long the clips of these sources are, as far as that is known.
     lengths: BTreeMap<usize, Duration>,
     effects: Vec<Effect>,
@@ -98,56 +102,6 @@ impl Take {
     fn is_over(&self, point: i64) -> bool {
         self.done(point) >= self.frames.max(1)
     }
-}
-
-/// From one weight to another, over some frames.
-#[derive(Clone, Copy, Debug)]
-struct Fade {
-    from: u16,
-    to: u16,
-    first: i64,
-    frames: i64,
-}
-
-impl Fade {
-    fn still(weight: u16) -> Self {
-        Fade {
-            from: weight,
-            to: weight,
-            first: 0,
-            frames: 0,
-        }
-    }
-
-    fn at(&self, point: i64) -> u16 {
-        let frames = self.frames.max(1);
-        let done = (point - self.first + 1).clamp(0, frames);
-        let (from, to) = (i64::from(self.from), i64::from(self.to));
-        // Between two weights, which fit.
-        (from + (to - from) * done / frames) as u16
-    }
-
-    /// To another weight from where it is before `first`.
-    fn go(&mut self, to: u16, first: i64, frames: i64) {
-        *self = Fade {
-            from: self.at(first - 1),
-            to,
-            first,
-            frames,
-        };
-    }
-}
-
-struct KeyState {
-    overlay: Overlay,
-    layer: Arc<Layer>,
-    /// It comes and goes by its own way; here it is only there or not.
-    is_title: bool,
-    appear: Appear,
-    vanish: Appear,
-    on: bool,
-    fade: Fade,
-    how: AppearKind,
 }
 
 /// A clip on air.
@@ -204,6 +158,7 @@ impl Switcher {
             black: Fade::still(if black { WHOLE } else { 0 }),
             titles,
             clip: None,
+            left: Vec::new(),
             lengths: BTreeMap::new(),
             effects: Vec::new(),
             changed: true,
@@ -212,8 +167,27 @@ impl Switcher {
         })
     }
 
-    /// Obeys. `next` is the grid point that is given out next, at about `now`; `is_ready` tells of a clip whether its first frame
-    /// can be shown. The error is for the operator.
+    /// The point at whose turn a command must be handled so that it shows from `at` on.
+    pub fn turn(&self, command: &MixCommand, at: MediaTime) -> i64 {
+        let target = self.fps.frame_from(at);
+        let scene = match command {
+            MixCommand::Take { scene: None, .. } => self.preview,
+            MixCommand::Take {
+                scene: Some(id), ..
+            } => self.scene(id).ok(),
+            _ => None,
+        };
+        let is_clip = scene.is_some_and(|scene| self.clip_of(scene).is_some());
+        if is_clip || matches!(command, MixCommand::Title { .. }) {
+            // Twice: a point may be given out later than its time by more than a frame.
+            target - self.frames(CLIP_LEAD * 2)
+        } else {
+            target
+        }
+    }
+
+    /// Obeys. It shows from the grid point `next` on, which is that given out next, or one to come; now it is `now`. `is_ready` tells
+    /// of a clip whether its first frame can be shown. The error is for the operator.
     pub fn handle(
         &mut self,
         command: MixCommand,
@@ -221,8 +195,10 @@ impl Switcher {
         now: MediaTime,
         is_ready: impl Fn(usize) -> bool,
     ) -> Result<MixAnswer, String> {
+        let fps = self.fps;
         let done = |ran| MixAnswer {
             ran,
+            at: fps.frame_time(next),
             note: String::new(),
         };
         match command {
@@ -255,7 +231,6 @@ impl Switcher {
             MixCommand::Overlay { id, on } => {
                 let overlays = self.keys.iter().map(|key| key.overlay.id.as_str());
                 let unknown = unknown("overlay", &id, overlays);
-                let fps = self.fps;
                 let key = self.keys.iter_mut().find(|key| key.overlay.id == id);
                 let key = key.ok_or(unknown)?;
                 let frames = key.switch(on, next, fps);
@@ -281,7 +256,8 @@ impl Switcher {
                 }
                 let unknown = unknown("title", &id, self.titles.keys().map(String::as_str));
                 self.titles.get_mut(&id).ok_or(unknown)?.clone_from(&lines);
-                self.effects.push(Effect::Title { id, lines });
+                let at = fps.frame_time(next);
+                self.effects.push(Effect::Title { id, lines, at });
                 self.changed = true;
                 Ok(done(Transition::CUT))
             }
@@ -343,12 +319,14 @@ impl Switcher {
             self.take = None;
             self.changed = true;
         }
-        if self.take.is_none()
-            && let Some(clip) = self.clip.take_if(|clip| clip.scene != self.programme)
-        {
-            let source = clip.source;
-            self.effects.push(Effect::Ready { source });
-            self.changed = true;
+        if self.take.is_none() {
+            if let Some(clip) = self.clip.take_if(|clip| clip.scene != self.programme) {
+                self.left.push(clip.source);
+                self.changed = true;
+            }
+            let left = self.left.drain(..);
+            self.effects
+                .extend(left.map(|source| Effect::Ready { source }));
         }
         Plan {
             base,
@@ -423,6 +401,7 @@ impl Switcher {
             if self.black.to == 0 {
                 return Ok(MixAnswer {
                     ran: Transition::CUT,
+                    at: self.fps.frame_time(next),
                     note: format!("{:?} is on air already", self.scenes[to].id),
                 });
             }
@@ -432,6 +411,7 @@ impl Switcher {
             self.sound(next, frames);
             return Ok(MixAnswer {
                 ran: transition,
+                at: self.fps.frame_time(next),
                 note: String::new(),
             });
         }
@@ -451,6 +431,7 @@ impl Switcher {
         self.preview = preview.filter(|preview| *preview != to);
         Ok(MixAnswer {
             ran,
+            at: self.fps.frame_time(first),
             note: notes.join("; "),
         })
     }
@@ -481,11 +462,15 @@ impl Switcher {
             },
         });
         if let Some(source) = self.clip_of(to) {
-            self.clip = Some(Clip {
+            let before = self.clip.replace(Clip {
                 scene: to,
                 source,
                 first,
             });
+            let other = before
+                .map(|clip| clip.source)
+                .filter(|other| *other != source);
+            self.left.extend(other);
             let at = self.fps.frame_time(first);
             self.effects.push(Effect::Start { source, at });
         }
@@ -699,64 +684,6 @@ impl Switcher {
     }
 }
 
-impl KeyState {
-    fn new(overlay: &Overlay, titles: &[Title], on: bool) -> Self {
-        let title = match &overlay.layer.content {
-            Content::Title(id) => titles.iter().find(|title| title.id == *id),
-            _ => None,
-        };
-        let usual = Appear {
-            how: AppearKind::Cut,
-            ms: 0,
-        };
-        let own = |own: Option<Appear>, title: Option<Appear>| own.or(title).unwrap_or(usual);
-        KeyState {
-            layer: Arc::new(overlay.layer.clone()),
-            is_title: title.is_some(),
-            appear: own(overlay.appear, title.map(|title| title.appear)),
-            vanish: own(overlay.vanish, title.map(|title| title.vanish)),
-            on,
-            fade: Fade::still(if on { WHOLE } else { 0 }),
-            how: AppearKind::Cut,
-            overlay: overlay.clone(),
-        }
-    }
-
-    /// Gives how many frames it takes.
-    fn switch(&mut self, on: bool, next: i64, fps: FrameRate) -> i64 {
-        let appear = if on { self.appear } else { self.vanish };
-        let length = match appear.how {
-            AppearKind::Cut => 0,
-            _ => (f64::from(appear.ms) / 1_000.0 * fps.as_f64()).round() as i64,
-        };
-        if on != self.on {
-            self.on = on;
-            self.how = appear.how;
-            self.fade.go(if on { WHOLE } else { 0 }, next, length);
-        }
-        length
-    }
-
-    fn at(&self, point: i64) -> Option<Key> {
-        // A title that is half in when it is told to go takes as long as it was told.
-        let there = if self.is_title && (self.on || self.fade.at(point - 1) > 0) {
-            WHOLE
-        } else {
-            self.fade.at(point)
-        };
-        if there == 0 {
-            return None;
-        }
-        let slides = self.how == AppearKind::Slide && !self.is_title;
-        Some(Key {
-            overlay: self.overlay.id.clone(),
-            layer: Arc::clone(&self.layer),
-            weight: if slides { WHOLE } else { there },
-            away: if slides { WHOLE - there } else { 0 },
-        })
-    }
-}
-
 /// Those with a picture, lowest first; those alike stay in the file's order. A scene that is only heard shows its first source's
 /// slate.
 fn layers_of(scene: &Scene, sources: &[Source]) -> Layers {
@@ -771,6 +698,14 @@ fn layers_of(scene: &Scene, sources: &[Source]) -> Layers {
     }
     layers.sort_by_key(|layer| layer.z);
     layers.into()
+}
+
+/// It decides what is on air or in preview.
+pub fn is_of_scenes(command: &MixCommand) -> bool {
+    matches!(
+        command,
+        MixCommand::Take { .. } | MixCommand::Preview { .. } | MixCommand::Black { .. }
+    )
 }
 
 /// The file that plays once from the take of a scene on.

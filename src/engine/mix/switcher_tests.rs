@@ -18,15 +18,15 @@ fn source(id: &str, kind: SourceKind) -> Source {
     }
 }
 
-/// Scenes a, b and c of a source each; "opener" plays a file and goes on with b.
+/// Scenes a, b and c of a source each; "opener" and "trailer" play a file and go on with b.
 fn spec() -> EngineSpec {
     let file = SourceKind::File {
         path: "clip.mp4".into(),
         repeat: false,
     };
-    let opener = Scene {
+    let clip = |id, source| Scene {
         then: Some("b".into()),
-        ..Scene::full("opener", "clip")
+        ..Scene::full(id, source)
     };
     EngineSpec {
         programme: Programme {
@@ -59,7 +59,8 @@ fn spec() -> EngineSpec {
                     device: "hw".into(),
                 },
             ),
-            source("clip", file),
+            source("clip", file.clone()),
+            source("film", file),
         ],
         scenes: vec![
             Scene::full("a", "one"),
@@ -68,7 +69,8 @@ fn spec() -> EngineSpec {
                 layers: vec![Layer::full("mic"), Layer::full("two")],
                 ..Scene::full("c", "")
             },
-            opener,
+            clip("opener", "clip"),
+            clip("trailer", "film"),
         ],
         titles: Vec::new(),
         overlays: vec![Overlay {
@@ -157,7 +159,7 @@ fn a_cut_is_on_the_next_frame_and_the_scenes_swap() {
     let wrong = show.tell(C::Preview { scene: "x".into() });
     assert_eq!(
         wrong.unwrap_err(),
-        "there is no scene \"x\"; there are a, b, c, opener"
+        "there is no scene \"x\"; there are a, b, c, opener, trailer"
     );
 }
 
@@ -341,6 +343,61 @@ fn a_clip_starts_with_its_take_and_goes_on_at_its_end() {
     let state = show.state();
     assert_eq!((state.scene.as_str(), state.clip), ("b", None));
     assert_eq!(state.preview.as_deref(), Some("a"));
+}
+
+/// One that another clip took the place of is made ready again as well.
+#[test]
+fn clips_one_after_the_other() {
+    let mut show = Show::new();
+    show.take("opener", None);
+    (0..10).for_each(|_| drop(show.plan()));
+    show.switcher.take_effects();
+    show.take("trailer", None);
+    (0..10).for_each(|_| drop(show.plan()));
+    let effects = show.switcher.take_effects();
+    let ready = |source| Effect::Ready { source };
+    assert_eq!(effects.iter().filter(|did| **did == ready(3)).count(), 1);
+    assert!(!effects.contains(&ready(4)));
+}
+
+#[test]
+fn what_is_given_ahead_of_its_time_shows_at_it() {
+    let mut show = Show::new();
+    let take = |id: &str| C::Take {
+        scene: Some(id.into()),
+        transition: None,
+    };
+    let time = |frame| FrameRate { num: 30, den: 1 }.frame_time(frame);
+    let at = MediaTime(time(40).0 - 10);
+    let turn = |show: &Show, id, at| show.switcher.turn(&take(id), at);
+    assert_eq!(turn(&show, "b", at), 40);
+    assert_eq!(turn(&show, "b", MediaTime(at.0 + 11)), 41);
+    assert!(turn(&show, "opener", MediaTime::ZERO) < show.next);
+    // What its sound needs is counted in.
+    assert_eq!(turn(&show, "opener", at), 36);
+    let title = C::Title {
+        id: "any".into(),
+        lines: Vec::new(),
+    };
+    assert_eq!(show.switcher.turn(&title, at), 36);
+    while show.next < 36 {
+        show.plan();
+    }
+    let done = |show: &mut Show, id| {
+        let now = time(show.next);
+        let done = show.switcher.handle(take(id), 40, now, |_| true);
+        done.unwrap().at
+    };
+    assert_eq!(done(&mut show, "opener"), time(40));
+    let start = Effect::Start {
+        source: 3,
+        at: time(40),
+    };
+    assert!(show.switcher.take_effects().contains(&start));
+    for _ in 36..40 {
+        assert_eq!(words(&show.plan()), "one");
+    }
+    assert_eq!(words(&show.plan()), "clip");
 }
 
 #[test]

@@ -171,10 +171,11 @@ impl Titles {
         Some(index)
     }
 
-    pub fn set(&mut self, id: &str, lines: &[String]) {
+    /// Another text, from the frame at `from` on.
+    pub fn set(&mut self, id: &str, lines: &[String], from: MediaTime) {
         let of = Content::Title(id.to_owned());
         for run in self.runs.iter_mut().filter(|run| run.key.content == of) {
-            run.run.set_lines(lines.to_vec());
+            run.run.set_lines(lines.to_vec(), from);
         }
         if let Some(title) = self.titles.iter_mut().find(|title| title.id == id) {
             title.lines = lines.to_vec();

@@ -36,6 +36,8 @@ pub struct TitleRun {
     went: bool,
     /// Counts the texts.
     edition: u64,
+    /// The newest is in no frame before this.
+    from: MediaTime,
     /// The same, for the studio: what is out of date before it is drawn need not be.
     newest: Arc<AtomicU64>,
     /// What is in the frames.
@@ -103,6 +105,7 @@ impl TitleRun {
             shown_at: MediaTime::ZERO,
             went: false,
             edition: 1,
+            from: MediaTime::ZERO,
             newest: Arc::new(AtomicU64::new(1)),
             current: None,
             ready: Vec::new(),
@@ -149,10 +152,11 @@ impl TitleRun {
         &self.title.lines
     }
 
-    /// New text. What was there stays until the new is drawn, and is replaced in one frame.
-    pub fn set_lines(&mut self, lines: Vec<String>) {
+    /// New text, from the frame at `from` on. What was there stays until the new is drawn, and is replaced in one frame.
+    pub fn set_lines(&mut self, lines: Vec<String>, from: MediaTime) {
         if self.title.lines != lines {
             self.title.lines = lines;
+            self.from = from;
             self.says = Says::of(&self.title);
             self.edition += 1;
             self.newest.store(self.edition, Ordering::Relaxed);
@@ -194,6 +198,12 @@ impl TitleRun {
     #[cfg(test)]
     pub fn is_ready(&self) -> bool {
         self.current.is_some()
+    }
+
+    /// Something is drawn that is not in the frames yet.
+    #[cfg(test)]
+    pub fn has_next(&self) -> bool {
+        !self.ready.is_empty()
     }
 
     /// Its time to be there by itself (`auto_off_s`) is over: it goes, or is gone, until it is shown again.
@@ -268,9 +278,10 @@ impl TitleRun {
     /// faster than they can be drawn are seen all the same. One that is awaited waits for exactly what is wanted.
     fn take_up(&mut self, at: MediaTime, wanted: &Text) {
         let edition = self.current.as_ref().map_or(0, |c| c.text.edition);
+        let is_early = at < self.from;
         let fits = |version: &Version| {
-            version.text == *wanted
-                || (version.text.face.is_none() && version.text.edition > edition)
+            let newer = version.text.face.is_none() && version.text.edition > edition;
+            (version.text == *wanted || newer) && !(is_early && self.is_newest(version))
         };
         if let Some(found) = self.ready.iter().rposition(fits) {
             let version = self.ready.remove(found);

@@ -119,7 +119,7 @@ fn new_text_replaces_the_old_in_one_frame_and_never_leaves_a_gap() {
     let mut run = run(&studio, &cut(TitleKind::Text, &["One"]));
     run.show(frame(0));
     let first = until(&mut run, frame(1), noon(), |drawings| !drawings.is_empty());
-    run.set_lines(lines("Two, which is longer"));
+    run.set_lines(lines("Two, which is longer"), MediaTime::ZERO);
     assert_eq!(run.lines(), ["Two, which is longer"]);
     let mut frames = 3..;
     let start = Instant::now();
@@ -135,12 +135,40 @@ fn new_text_replaces_the_old_in_one_frame_and_never_leaves_a_gap() {
     assert!(swapped[0].raster.width > first[0].raster.width);
     // Texts that come faster than they are drawn: the last one is what stays.
     for n in 0..50 {
-        run.set_lines(lines(&format!("{n}")));
+        run.set_lines(lines(&format!("{n}")), MediaTime::ZERO);
     }
-    run.set_lines(lines("One"));
+    run.set_lines(lines("One"), MediaTime::ZERO);
     until(&mut run, frame(100), noon(), |drawings| {
         drawings[0].raster == first[0].raster
     });
+}
+
+#[test]
+fn text_that_is_set_ahead_is_drawn_ahead_and_comes_at_its_time() {
+    let studio = studio();
+    let mut run = run(&studio, &cut(TitleKind::Text, &["One"]));
+    run.show(frame(0));
+    let one = until(&mut run, frame(1), noon(), |drawings| !drawings.is_empty());
+    let is_one = |drawings: &[Drawing]| Arc::ptr_eq(&drawings[0].raster, &one[0].raster);
+    run.set_lines(lines("Two, which is longer"), frame(10));
+    let start = Instant::now();
+    while !run.has_next() {
+        assert!(is_one(&run.draw(frame(2), noon())));
+        assert!(start.elapsed() < PATIENCE);
+        std::thread::yield_now();
+    }
+    assert!(is_one(&run.draw(frame(9), noon())));
+    assert!(!is_one(&run.draw(frame(10), noon())));
+    // Hidden, it is the same: what is shown at that very time comes with it.
+    run.hide(frame(11));
+    run.set_lines(lines("One"), frame(20));
+    while !run.has_next() {
+        run.draw(frame(12), noon());
+        assert!(start.elapsed() < PATIENCE);
+    }
+    run.show(frame(20));
+    let shown = run.draw(frame(20), noon());
+    assert_eq!(shown[0].raster, one[0].raster);
 }
 
 #[test]
@@ -151,13 +179,13 @@ fn text_set_while_it_is_hidden_is_what_is_shown() {
     let one = until(&mut run, frame(1), noon(), |drawings| !drawings.is_empty());
     run.hide(frame(2));
     assert!(run.draw(frame(2), noon()).is_empty());
-    run.set_lines(lines("1"));
-    run.set_lines(lines("Two, which is longer"));
+    run.set_lines(lines("1"), MediaTime::ZERO);
+    run.set_lines(lines("Two, which is longer"), MediaTime::ZERO);
     run.show(frame(4));
     let shown = until(&mut run, frame(4), noon(), |drawings| !drawings.is_empty());
     assert!(shown[0].raster.width > one[0].raster.width);
     // Without text there is nothing.
-    run.set_lines(lines(" \u{7} "));
+    run.set_lines(lines(" \u{7} "), MediaTime::ZERO);
     until(&mut run, frame(6), noon(), |drawings| drawings.is_empty());
 }
 
@@ -249,7 +277,7 @@ fn trouble_is_told_once_and_what_can_be_shown_is() {
     let mut run = run(&studio, &title);
     run.show(frame(0));
     until(&mut run, frame(1), noon(), |drawings| !drawings.is_empty());
-    run.set_lines(lines("Two, which is longer"));
+    run.set_lines(lines("Two, which is longer"), MediaTime::ZERO);
     let missing = format!(
         "{}: there is no such file",
         files.path().join("none.png").display()

@@ -6,12 +6,18 @@
 //!
 //! Until the start comes, its moment follows the wall clock (`set_start`); from then on no step of the wall clock moves anything.
 //!
-//! What is about to be done is written down first: up to a second ahead where its time is known, so that no disk makes it late.
+//! What is about to be done is written down first: up to a second ahead where its time is known, so that no disk makes it late. And it is
+//! handed over ahead, with its time, so that no way makes it late either: the engine shows it from the first frame on that is not
+//! before that.
 //! `resume` says what becomes of a step of which nobody knows whether it was done.
 
+mod ending;
+mod outcome;
+mod person;
 mod resume;
 mod view;
 
+pub use person::{Command, CommandError};
 pub use resume::{AfterCrash, after_crash};
 pub use view::{StepView, View, time};
 
@@ -24,6 +30,10 @@ use std::time::Duration;
 
 /// So long ahead an intent is written down: any disk that works is done by then.
 const ARM_AHEAD: Duration = Duration::from_secs(1);
+/// So long ahead a step is handed over whose time is known: what a clip needs, and a machine that is busy.
+const HAND_OVER_AHEAD: Duration = Duration::from_millis(250);
+/// A step that is begun later than this is late, and so are those that are triggered by it.
+const ON_TIME: Duration = Duration::from_millis(250);
 /// A clip that nobody has seen so long after its scene was taken does not play.
 const CLIP_COMES_WITHIN: Duration = Duration::from_secs(5);
 
@@ -35,7 +45,7 @@ pub(super) enum State {
         since: Moment,
         heard: Option<Moment>,
     },
-    /// It was handed over; what became of it is not known yet.
+    /// It was handed over, to be done at this moment; what became of it is not known yet.
     Begun {
         at: Moment,
     },
@@ -98,6 +108,8 @@ pub enum Output {
     Do {
         step: usize,
         action: Action,
+        /// When; what is past means at once.
+        at: Moment,
     },
     /// After a restart: what the steps so far have made of the programme.
     Restore(Vec<Action>),
@@ -121,30 +133,6 @@ pub enum Input {
     },
     /// When another show needs the box.
     GiveWay(Option<Moment>),
-}
-
-/// What a person says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Command {
-    /// Do the next step now.
-    Next,
-    /// Leave the next step out.
-    Skip,
-    /// Begin no further step.
-    Hold,
-    /// Go on.
-    Release,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum CommandError {
-    #[error("no step is left")]
-    NoStep,
-    #[error("the run is held already; `next` does one step, `release` lets it go on")]
-    Held,
-    #[error("the run is not held")]
-    NotHeld,
 }
 
 impl Run {
@@ -255,10 +243,10 @@ impl Run {
             }
             match (&slot.state, self.held) {
                 (State::Pending, None) => {
-                    let due = self.due(self.cursor);
-                    times.push(due);
-                    if !slot.armed {
-                        times.push(before(due, ARM_AHEAD));
+                    times.push(self.turn(self.cursor));
+                    // One that waits for something is never armed: what is past and changes nothing would be polled for without a pause.
+                    if !slot.armed && slot.step.wait.is_none() {
+                        times.push(before(self.due(self.cursor), ARM_AHEAD));
                     }
                 }
                 (State::Waiting { since, heard }, None) => {
@@ -302,60 +290,6 @@ impl Run {
         out
     }
 
-    pub fn command(&mut self, now: Moment, command: Command) -> Result<Vec<Output>, CommandError> {
-        let mut out = Vec::new();
-        let there = self.cursor < self.slots.len();
-        match command {
-            Command::Next if there => self.begin(now, self.cursor, &mut out),
-            Command::Skip if there => {
-                self.leave_out(now, self.cursor, "somebody left it out", &mut out)
-            }
-            Command::Next | Command::Skip => return Err(CommandError::NoStep),
-            Command::Hold if self.held.is_some() => return Err(CommandError::Held),
-            Command::Hold if !there => return Err(CommandError::NoStep),
-            Command::Hold => {
-                self.held = Some(now);
-                let (show, occurrence) = (self.show.clone(), self.occurrence.clone());
-                out.extend([
-                    Output::Save,
-                    Output::Log(Event::ShowHeld { show, occurrence }),
-                ]);
-            }
-            Command::Release => {
-                let held_s = self
-                    .release(now)
-                    .ok_or(CommandError::NotHeld)?
-                    .as_secs_f64();
-                let (show, occurrence) = (self.show.clone(), self.occurrence.clone());
-                out.extend([
-                    Output::Save,
-                    Output::Log(Event::ShowReleased {
-                        show,
-                        occurrence,
-                        held_s,
-                    }),
-                ]);
-            }
-        }
-        out.extend(self.poll(now));
-        Ok(out)
-    }
-
-    /// What is to come is later by as long as it was held.
-    fn release(&mut self, now: Moment) -> Option<Duration> {
-        let held = now.since(self.held.take()?);
-        self.start = self.start + held;
-        self.last = self.last + held;
-        if let Some(Slot {
-            state: State::Waiting { since, .. },
-            ..
-        }) = self.slots.get_mut(self.cursor)
-        {
-            *since = *since + held;
-        }
-        Some(held)
-    }
-
     /// When a step's time comes, as far as that is known: of a triggered one once the step before was begun.
     fn due(&self, index: usize) -> Moment {
         if self.is_forced(index) && matches!(self.slots[index].step.timing, Timing::At(_)) {
@@ -364,6 +298,14 @@ impl Run {
         match self.slots[index].step.timing {
             Timing::At(ms) => Moment(self.start.0.saturating_add(ms.saturating_mul(1_000))),
             Timing::After(after) => self.last + after,
+        }
+    }
+
+    /// When a step that is pending is looked at: ahead of its time, unless it waits for something then.
+    fn turn(&self, index: usize) -> Moment {
+        match self.slots[index].step.wait {
+            Some(_) if !self.is_forced(index) => self.due(index),
+            _ => before(self.due(index), HAND_OVER_AHEAD),
         }
     }
 
@@ -386,7 +328,7 @@ impl Run {
         }
         let wait = slot.step.wait.clone().filter(|_| !self.is_forced(index));
         match (&slot.state, wait) {
-            (State::Pending, _) if now < self.due(index) => false,
+            (State::Pending, _) if now < self.turn(index) => false,
             (State::Pending, Some(_)) => {
                 self.slots[index].state = State::Waiting {
                     since: now.max(self.due(index)),
@@ -424,34 +366,30 @@ impl Run {
     }
 
     fn begin(&mut self, now: Moment, index: usize, out: &mut Vec<Output>) {
+        let waits = self.slots[index].step.wait.is_some() && !self.is_forced(index);
+        // One that is a little late makes those triggered by it no later; one that a person wants now does not wait for its time.
+        let due = Some(self.due(index)).filter(|due| {
+            let near = before(*due, HAND_OVER_AHEAD) <= now && now.since(*due) < ON_TIME;
+            near && !waits && self.held.is_none()
+        });
+        let at = due.unwrap_or(now);
         let slot = &mut self.slots[index];
         let action = slot.step.action.clone();
-        if !slot.armed {
-            slot.armed = true;
-            slot.state = State::Begun { at: now };
+        slot.state = State::Begun { at };
+        if !std::mem::replace(&mut slot.armed, true) {
             out.push(Output::Save);
         }
-        self.slots[index].state = State::Begun { at: now };
         if let Action::Scene { scene, .. } = &action {
             self.scene = Some(scene.clone());
             self.clip_seen = false;
             self.clip_plays = false;
         }
-        // One that is a little late makes those triggered by it no later.
-        let due = match self.slots[index].step {
-            Step {
-                timing: Timing::At(_),
-                wait: None,
-                ..
-            } if self.held.is_none() => self.due(index),
-            _ => now,
-        };
-        let on_time = due <= now && now.since(due) < Duration::from_millis(250);
-        self.last = if on_time { due } else { now };
+        self.last = at;
         self.cursor = index + 1;
         out.push(Output::Do {
             step: index,
             action,
+            at,
         });
     }
 
@@ -497,152 +435,6 @@ impl Run {
             last = due;
         }
         changed
-    }
-
-    /// When the closing steps must begin, and whether that is for another show.
-    fn end_comes(&self) -> Option<(Moment, bool)> {
-        if self.forced {
-            return None;
-        }
-        let by_policy = match self.overrun {
-            Overrun::Extend { by } if self.extended => Some(self.end + by),
-            Overrun::End | Overrun::Extend { .. } => Some(self.end),
-            Overrun::Yield => None,
-        };
-        let behind = self.slots[self.closing + 1..]
-            .iter()
-            .map(|slot| match slot.step.timing {
-                Timing::After(after) => after,
-                Timing::At(_) => Duration::ZERO,
-            });
-        let give_way = self.give_way.map(|at| before(at, behind.sum()));
-        let by_policy = by_policy.map(|end| (end, false));
-        by_policy
-            .into_iter()
-            .chain(give_way.map(|end| (end, true)))
-            .min()
-    }
-
-    /// True: the closing steps are due now.
-    fn mind_the_end(&mut self, now: Moment, out: &mut Vec<Output>) -> bool {
-        // Whoever is at the closing steps needs no reminder.
-        let Some((_, gives_way)) = self
-            .end_comes()
-            .filter(|(end, _)| now >= *end && self.cursor <= self.closing)
-        else {
-            return false;
-        };
-        if let (Overrun::Extend { by }, false, false) = (self.overrun, self.extended, gives_way) {
-            self.extended = true;
-            let minutes = by.as_secs_f64() / 60.0;
-            let text = format!(
-                "{}: the planned length is over, and it goes on for up to {minutes:.0} min more",
-                self.title
-            );
-            out.extend([Output::Save, Output::Alert(AlertLevel::Warning, text)]);
-            return self.mind_the_end(now, out);
-        }
-        let reason = if gives_way {
-            "the next show needs the box"
-        } else {
-            "the planned length is over"
-        };
-        self.close(now, reason, out);
-        true
-    }
-
-    /// Goes to the closing steps at once.
-    fn close(&mut self, now: Moment, reason: &str, out: &mut Vec<Output>) {
-        self.held = None;
-        for index in self.cursor..self.closing {
-            if !matches!(
-                self.slots[index].state,
-                State::Pending | State::Waiting { .. }
-            ) {
-                continue;
-            }
-            self.leave_out(now, index, reason, out);
-        }
-        self.forced = true;
-        self.cursor = self.cursor.max(self.closing);
-        self.last = now;
-        out.push(Output::Alert(
-            AlertLevel::Warning,
-            format!("{} is being ended: {reason}", self.title),
-        ));
-    }
-
-    fn heard(&mut self, now: Moment, source: &str, db: Option<f32>) {
-        let Some(slot) = self.slots.get_mut(self.cursor) else {
-            return;
-        };
-        let wait = slot.step.wait.as_ref().map(|wait| &wait.condition);
-        if let (
-            State::Waiting { heard, .. },
-            Some(Condition::Sound {
-                source: wanted,
-                over_db,
-                ..
-            }),
-        ) = (&mut slot.state, wait)
-            && wanted == source
-        {
-            *heard = match db {
-                Some(db) if db >= *over_db => Some(heard.unwrap_or(now)),
-                _ => None,
-            };
-        }
-    }
-
-    fn settle(
-        &mut self,
-        index: usize,
-        began: Moment,
-        result: Result<String, String>,
-        out: &mut Vec<Output>,
-    ) {
-        let Some(slot) = self.slots.get(index) else {
-            return;
-        };
-        let (show, occurrence) = (self.show.clone(), self.occurrence.clone());
-        let (step, what) = (number(index), slot.step.action.to_string());
-        let state = match result {
-            Ok(note) => {
-                let planned = match slot.step {
-                    Step {
-                        timing: Timing::At(_),
-                        wait: None,
-                        ..
-                    } if !self.is_forced(index) => Some(self.due(index)),
-                    _ => None,
-                };
-                let late_ms = planned.map(|due| (began.0 - due.0) as f64 / 1_000.0);
-                let note = note.clone();
-                out.push(Output::Log(Event::ShowStep {
-                    show,
-                    occurrence,
-                    step,
-                    what,
-                    late_ms,
-                    note: note.clone(),
-                }));
-                State::Done { at: began, note }
-            }
-            Err(reason) => {
-                let text = format!("{}: step {step} ({what}) failed: {reason}", self.title);
-                out.push(Output::Log(Event::ShowStepFailed {
-                    show,
-                    occurrence,
-                    step,
-                    what,
-                    reason: reason.clone(),
-                }));
-                out.push(Output::Alert(AlertLevel::Problem, text));
-                State::Failed { reason }
-            }
-        };
-        self.slots[index].state = state;
-        out.push(Output::Save);
     }
 }
 

@@ -91,12 +91,15 @@ impl World {
         while let Some(output) = queue.pop_front() {
             match output {
                 Output::Save => self.disk = serde_json::to_string(&self.run).unwrap(),
-                Output::Do { step, action } => {
-                    let since = (self.now.0 - START * 1_000_000) as f64 / 1e6;
+                Output::Do { step, action, at } => {
+                    // Whoever carries it out waits until then.
+                    let began = self.now.max(at);
+                    assert!(began.since(self.now) <= HAND_OVER_AHEAD);
+                    let since = (began.0 - START * 1_000_000) as f64 / 1e6;
                     self.did.push((since, action.to_string()));
                     let input = Input::Result {
                         step,
-                        began: self.now,
+                        began,
                         result: Ok(String::new()),
                     };
                     queue.extend(self.run.take(self.now, input));
@@ -263,6 +266,31 @@ fn conditions() {
     );
 }
 
+/// Until its time comes, a step that waits for something is no reason to look again and again.
+#[test]
+fn a_wait_with_a_time() {
+    let show = show(
+        Overrun::Yield,
+        vec![
+            at(0, Action::Live),
+            waits(
+                Timing::At(10_000),
+                Condition::Next,
+                Some(3),
+                mark("timed out"),
+            ),
+        ],
+    );
+    let mut world = World::new(&show);
+    world.until(9.5);
+    assert_eq!(world.run.poll_timeout(), Some(second(START as f64 + 10.0)));
+    world.until(60.0);
+    assert_eq!(
+        world.did(),
+        [(0.0, "go live"), (13.0, "mark \"timed out\"")]
+    );
+}
+
 #[test]
 fn a_clip_that_never_plays_holds_nobody_up() {
     let now = Timing::After(Duration::ZERO);
@@ -327,6 +355,38 @@ fn by_hand() {
         world.run.command(world.now, Command::Release),
         Err(CommandError::NotHeld)
     );
+}
+
+#[test]
+fn steps_are_handed_over_ahead_of_their_time() {
+    let show = show(
+        Overrun::Yield,
+        vec![
+            at(0, Action::Live),
+            at(10, mark("m")),
+            step(Timing::After(Duration::ZERO), scene("a")),
+            at(20, scene("b")),
+        ],
+    );
+    let mut world = World::new(&show);
+    world.until(9.7);
+    assert_eq!(world.did(), [(0.0, "go live")]);
+    world.until(9.8);
+    let two = [(0.0, "go live"), (10.0, "mark \"m\""), (10.0, "scene a")];
+    assert_eq!(world.did(), two);
+    // Until then people see it to come, and whoever says "next" means it.
+    let view = world.run.view(world.now);
+    assert_eq!(view.next, Some(2));
+    world.command(Command::Next);
+    assert_eq!(world.did(), two);
+    assert_eq!(
+        world.run.command(world.now, Command::Skip),
+        Err(CommandError::TooLate(2))
+    );
+    world.until(15.0);
+    assert_eq!(world.run.view(world.now).next, Some(4));
+    world.command(Command::Next);
+    assert_eq!(world.did()[3..], [(15.0, "scene b")]);
 }
 
 #[test]

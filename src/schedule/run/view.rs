@@ -43,6 +43,8 @@ impl Run {
             let (state, mut detail) = match &slot.state {
                 State::Pending => ("pending", String::new()),
                 State::Waiting { .. } => ("waiting", String::new()),
+                // It was handed over ahead: nothing of it is to be seen before its time.
+                State::Begun { at } if *at > now => ("pending", String::new()),
                 State::Begun { .. } => ("begun", String::new()),
                 State::Done { note, .. } => ("done", note.clone()),
                 State::Failed { reason } => ("failed", reason.clone()),
@@ -57,7 +59,7 @@ impl Run {
                 };
             }
             let timed = matches!(slot.step.timing, Timing::At(_));
-            let known = slot.state == State::Pending && (timed || index == self.cursor);
+            let known = state == "pending" && (timed || index == self.cursor);
             StepView {
                 step: super::number(index),
                 time: time(&slot.step.timing),
@@ -67,6 +69,7 @@ impl Run {
                 in_s: known.then(|| seconds(clock_now, self.due(index))),
             }
         });
+        let next = self.handed_over(now).unwrap_or(self.cursor);
         View {
             show: self.show.clone(),
             title: self.title.clone(),
@@ -75,7 +78,7 @@ impl Run {
             ends_in_s: seconds(now, self.end),
             held: self.held.is_some(),
             over: self.over,
-            next: (self.cursor < self.slots.len()).then(|| super::number(self.cursor)),
+            next: (next < self.slots.len()).then(|| super::number(next)),
             steps: steps.collect(),
         }
     }

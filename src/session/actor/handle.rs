@@ -6,6 +6,7 @@ use super::status::Status;
 use crate::bridge::mix::MixCommand;
 use crate::bridge::report::Levels;
 use crate::config::{Destination, Settings, StreamKey};
+use crate::media::MediaTime;
 use crate::session::control::{Armed, Keys, Refusal};
 use crate::session::event::{Entry, Event, Who};
 use crate::session::keys::{KeyError, Keyring, Secrets, fingerprint};
@@ -165,6 +166,7 @@ pub(super) enum Request {
     },
     Mix {
         command: MixCommand,
+        at: MediaTime,
         who: Who,
         reply: MixReply,
     },

@@ -4,6 +4,7 @@ use super::Actor;
 use super::handle::{Request, SessionError, SessionHandle};
 use crate::bridge::mix::{MixAnswer, MixCommand, MixState, Thumbnail, View};
 use crate::config::Settings;
+use crate::media::MediaTime;
 use crate::session::event::{Event, Who};
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -92,9 +93,17 @@ impl Desk {
 }
 
 impl Actor {
-    /// Passes a command on.
-    pub(super) fn mix(&mut self, command: MixCommand, who: Who, reply: Option<MixReply>) {
-        if self.engine_pid.is_none() {
+    /// Passes a command on, to show from `at` on.
+    pub(super) fn mix(
+        &mut self,
+        command: MixCommand,
+        at: MediaTime,
+        who: Who,
+        reply: Option<MixReply>,
+    ) {
+        // The first engine finds it waiting: what a show had made of the programme is in its first frame again. Between two engines it
+        // would be too late.
+        if self.engine_pid.is_none() && self.engine_runs > 0 {
             if let Some(reply) = reply {
                 // Whoever asked may have gone.
                 let _ = reply.send(Err(SessionError::NoEngine));
@@ -103,7 +112,7 @@ impl Actor {
         }
         self.desk.last_request += 1;
         let request = self.desk.last_request;
-        self.engine.mix(request, command.clone());
+        self.engine.mix_at(request, at, command.clone());
         let pending = Pending {
             asked: Instant::now(),
             command,
@@ -162,7 +171,7 @@ impl Actor {
                     scene: Some(scene),
                     transition: None,
                 };
-                self.mix(take, Who::Regia, None);
+                self.mix(take, MediaTime::ZERO, Who::Regia, None);
                 self.desk.closing = Some(Closing {
                     request: self.desk.last_request,
                     asked: Instant::now(),
@@ -181,7 +190,7 @@ impl Actor {
                         scene: Some(scene),
                         transition: None,
                     };
-                    self.mix(take, Who::Regia, None);
+                    self.mix(take, MediaTime::ZERO, Who::Regia, None);
                 }
             }
         }
@@ -269,13 +278,39 @@ impl Drop for Looking {
     }
 }
 
+/// What the engine will have made of a command.
+pub struct Mixing(oneshot::Receiver<Result<MixAnswer, SessionError>>);
+
+impl Mixing {
+    pub async fn answer(self) -> Result<MixAnswer, SessionError> {
+        match tokio::time::timeout(ANSWER, self.0).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) => Err(SessionError::NoEngine),
+            Err(_) => Err(SessionError::Unanswered),
+        }
+    }
+}
+
 impl SessionHandle {
     /// Changes the programme while it runs, and gives what came of it.
     pub async fn mix(&self, command: MixCommand, who: Who) -> Result<MixAnswer, SessionError> {
+        let mixing = self.mix_at(command, MediaTime::ZERO, who).await?;
+        mixing.answer().await
+    }
+
+    /// Hands a command over that shows from a time of CLOCK_MONOTONIC on, a second ahead at most. Those that are handed over one after
+    /// the other are done in that order, whether or not their answers are waited for.
+    pub async fn mix_at(
+        &self,
+        command: MixCommand,
+        at: MediaTime,
+        who: Who,
+    ) -> Result<Mixing, SessionError> {
         check(&command, &self.settings())?;
         let (reply, answer) = oneshot::channel();
         let request = Request::Mix {
             command,
+            at,
             who,
             reply,
         };
@@ -283,11 +318,7 @@ impl SessionHandle {
             .send(request)
             .await
             .map_err(|_| SessionError::Gone)?;
-        match tokio::time::timeout(ANSWER, answer).await {
-            Ok(Ok(result)) => result,
-            Ok(Err(_)) => Err(SessionError::NoEngine),
-            Err(_) => Err(SessionError::Unanswered),
-        }
+        Ok(Mixing(answer))
     }
 
     /// Has pictures made for as long as what it gives is held.

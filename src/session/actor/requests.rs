@@ -110,10 +110,11 @@ impl Actor {
             }
             Request::Mix {
                 command,
+                at,
                 who,
                 reply,
             } => {
-                self.mix(command, who, Some(reply));
+                self.mix(command, at, who, Some(reply));
                 None
             }
             Request::Look { looker, look } => {
