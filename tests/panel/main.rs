@@ -11,6 +11,7 @@ mod configuration;
 mod described;
 mod events;
 mod hostile;
+mod obs;
 mod preview;
 mod rig;
 mod roles;
