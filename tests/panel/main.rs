@@ -10,6 +10,7 @@ mod client;
 mod configuration;
 mod described;
 mod events;
+mod files;
 mod hostile;
 mod obs;
 mod preview;

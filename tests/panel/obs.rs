@@ -136,7 +136,6 @@ fn runtime() -> tokio::runtime::Runtime {
         .unwrap()
 }
 
-#[track_caller]
 async fn event<T>(events: &mut EventStream, what: &str, wanted: impl Fn(&Event) -> Option<T>) -> T {
     let found = tokio::time::timeout(PATIENCE, async {
         while let Some(event) = events.next().await {
@@ -380,6 +379,8 @@ fn a_broadcast_begins_and_ends_the_same_way_as_by_the_panel() {
         })
         .await;
         assert!(obs.recording().status().await.unwrap().active);
+        // A keyframe each two seconds begins it.
+        tokio::time::sleep(Duration::from_secs(3)).await;
         let file = obs.recording().stop().await.unwrap();
         event(events, "the recording's end", |event| match event {
             Event::RecordStateChanged {

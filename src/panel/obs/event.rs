@@ -159,53 +159,41 @@ fn tally(before: &View, now: &View, id: &str, events: &mut Vec<Event>) {
 /// OBS tells each state by its own word; what is between two that were seen is told too, so that no client misses a beginning.
 fn outputs(before: &View, now: &View, events: &mut Vec<Event>) {
     let (was, is) = (before.stream.phase, now.stream.phase);
-    for word in stream_words(was, is) {
+    for word in words(was, is) {
         let data = json!({"outputActive": is.is_active(), "outputState": word});
         events.push(event("StreamStateChanged", Subscriptions::OUTPUTS, data));
     }
-    let (was, is) = (!before.recording.is_empty(), !now.recording.is_empty());
-    if was != is {
-        let recording = before.recording.first().or(now.recording.first());
-        let file = recording.map(|one| one.file.as_str());
-        let words = if is {
-            [
-                "OBS_WEBSOCKET_OUTPUT_STARTING",
-                "OBS_WEBSOCKET_OUTPUT_STARTED",
-            ]
-        } else {
-            [
-                "OBS_WEBSOCKET_OUTPUT_STOPPING",
-                "OBS_WEBSOCKET_OUTPUT_STOPPED",
-            ]
-        };
-        for word in words {
-            // OBS names the file when there is one, or when it is whole.
-            let named = word.ends_with("ED");
-            let data = json!({
-                "outputActive": is,
-                "outputState": word,
-                "outputPath": file.filter(|_| named),
-            });
-            events.push(event("RecordStateChanged", Subscriptions::OUTPUTS, data));
-        }
+    let (was, is) = (before.record_phase(), now.record_phase());
+    let file = now.recording.first().or(before.recording.first());
+    let file = file.map(|one| one.file.as_str());
+    for word in words(was, is) {
+        // OBS names the file when there is one, or when it is whole.
+        let named = matches!(word, STARTED | STOPPED);
+        let data = json!({
+            "outputActive": is.is_active(),
+            "outputState": word,
+            "outputPath": file.filter(|_| named),
+        });
+        events.push(event("RecordStateChanged", Subscriptions::OUTPUTS, data));
     }
 }
 
-fn stream_words(was: Phase, is: Phase) -> Vec<&'static str> {
+const STARTED: &str = "OBS_WEBSOCKET_OUTPUT_STARTED";
+const STOPPED: &str = "OBS_WEBSOCKET_OUTPUT_STOPPED";
+
+fn words(was: Phase, is: Phase) -> Vec<&'static str> {
     let word = match is {
         _ if was == is => return Vec::new(),
         Phase::Starting => "OBS_WEBSOCKET_OUTPUT_STARTING",
         Phase::Started if was == Phase::Reconnecting => "OBS_WEBSOCKET_OUTPUT_RECONNECTED",
-        Phase::Started => "OBS_WEBSOCKET_OUTPUT_STARTED",
+        Phase::Started => STARTED,
         Phase::Reconnecting => "OBS_WEBSOCKET_OUTPUT_RECONNECTING",
         Phase::Stopping => "OBS_WEBSOCKET_OUTPUT_STOPPING",
-        Phase::Stopped => "OBS_WEBSOCKET_OUTPUT_STOPPED",
+        Phase::Stopped => STOPPED,
     };
     let before = match (was, is) {
         (Phase::Stopped, Phase::Started) => Some("OBS_WEBSOCKET_OUTPUT_STARTING"),
-        (Phase::Stopped | Phase::Starting, Phase::Reconnecting) => {
-            Some("OBS_WEBSOCKET_OUTPUT_STARTED")
-        }
+        (Phase::Stopped | Phase::Starting, Phase::Reconnecting) => Some(STARTED),
         (Phase::Starting | Phase::Started | Phase::Reconnecting, Phase::Stopped) => {
             Some("OBS_WEBSOCKET_OUTPUT_STOPPING")
         }
@@ -318,7 +306,7 @@ mod tests {
     #[test]
     fn outputs_begin_and_end_by_every_word() {
         let all = |from, to| {
-            stream_words(from, to)
+            words(from, to)
                 .join(" ")
                 .replace("OBS_WEBSOCKET_OUTPUT_", "")
         };

@@ -4,7 +4,7 @@ use super::codec::{
     Asked, Failure, Outcome, RPC_VERSION, RequestStatus, STUDIO_VERSION, WEBSOCKET_VERSION,
 };
 use super::view::{
-    Chosen, Input, View, db_of, decibels, known, mul_of, named, scene_list, timecode,
+    Chosen, Input, Phase, View, db_of, decibels, known, mul_of, named, scene_list, timecode,
     transition_name, transition_named, uuid,
 };
 use crate::bridge::mix::MixCommand;
@@ -170,7 +170,9 @@ fn decided(asked: &Asked, view: &View, chosen: Chosen) -> Decided {
         "GetRecordStatus" => answer(record_status(view)),
         "StartRecord" => record(view, Value::Null),
         "StopRecord" => stop_record(view, |file| json!({"outputPath": file})),
-        "ToggleRecord" if view.recording.is_empty() => record(view, json!({"outputActive": true})),
+        "ToggleRecord" if view.record_phase() != Phase::Started => {
+            record(view, json!({"outputActive": true}))
+        }
         "ToggleRecord" => stop_record(view, |_| json!({"outputActive": false})),
         "GetSourceActive" => source_active(data, view),
         "GetSceneItemList" => scene_items(data, view),
@@ -464,14 +466,14 @@ fn gain(data: &Map<String, Value>) -> Result<f32, Failure> {
 }
 
 fn is_stopped(view: &View) -> bool {
-    view.stream.phase == super::view::Phase::Stopped
+    view.stream.phase == Phase::Stopped
 }
 
 fn stream_status(view: &View) -> Value {
     let stream = &view.stream;
     json!({
         "outputActive": stream.phase.is_active(),
-        "outputReconnecting": stream.phase == super::view::Phase::Reconnecting,
+        "outputReconnecting": stream.phase == Phase::Reconnecting,
         "outputTimecode": timecode(stream.elapsed_s),
         "outputDuration": (stream.elapsed_s.max(0.0) * 1_000.0) as u64,
         "outputCongestion": stream.congestion,
@@ -517,7 +519,11 @@ fn record(view: &View, answer: Value) -> Decided {
         let comment = "The configuration has no [[recording]]: add one in the panel.";
         return Err(failure(RequestStatus::OutputDisabled, comment));
     }
-    let under_way = |id: &String| view.recording.iter().any(|one| one.id == *id);
+    let under_way = |id: &String| {
+        view.recording
+            .iter()
+            .any(|one| one.id == *id && !one.ending)
+    };
     let ids: Vec<String> = view
         .recordings
         .iter()
@@ -536,9 +542,10 @@ fn record(view: &View, answer: Value) -> Decided {
 }
 
 fn stop_record(view: &View, answer: impl Fn(&str) -> Value) -> Decided {
-    let by_hand: Vec<_> = view.recording.iter().filter(|one| one.by_hand).collect();
+    let going_on = || view.recording.iter().filter(|one| !one.ending);
+    let by_hand: Vec<_> = going_on().filter(|one| one.by_hand).collect();
     let Some(first) = by_hand.first() else {
-        return Err(match view.recording.first() {
+        return Err(match going_on().next() {
             None => failure(
                 RequestStatus::OutputNotRunning,
                 "Nothing is being recorded.",
@@ -615,7 +622,7 @@ fn scene_items(data: &Map<String, Value>, view: &View) -> Decided {
 
 #[cfg(test)]
 mod tests {
-    use super::super::view::{Phase, Recording, Scene, Stream};
+    use super::super::view::{Recording, Scene, Stream};
     use super::*;
     use crate::config::TransitionKind;
 

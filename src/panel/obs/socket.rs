@@ -38,7 +38,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 const PROTOCOL: &str = "obswebsocket.json";
 /// Desks and tally lights of a venue, several times over.
@@ -199,6 +199,8 @@ enum End {
     /// It is gone, or reads nothing.
     Gone,
     Close(Close),
+    /// A message was too large, or no UTF-8; or the connection broke, and nobody hears why.
+    Unreadable,
 }
 
 impl From<Close> for End {
@@ -228,9 +230,20 @@ async fn attend(socket: WebSocket, obs: Obs, address: IpAddr, speaks: bool, held
         let reason = format!("Only {PROTOCOL} is spoken here.");
         End::Close(Close::new(CloseCode::MessageDecodeError, reason))
     };
-    if let End::Close(close) = end {
-        info!(%address, code = close.code as u16, "an obs-websocket client was let go: {}", close.reason);
-        client.close(close).await;
+    match end {
+        End::Gone => info!(%address, "an obs-websocket client has gone"),
+        End::Close(close) => {
+            let code = close.code as u16;
+            info!(%address, code, "an obs-websocket client was let go: {}", close.reason);
+            client.close(close).await;
+        }
+        End::Unreadable => {
+            debug!(%address, "an obs-websocket client broke off, or sent what can't be read");
+            let reason = format!("A message is UTF-8 of at most {LARGEST_MESSAGE} bytes.");
+            client
+                .close(Close::new(CloseCode::MessageDecodeError, reason))
+                .await;
+        }
     }
     drop(held);
 }
@@ -258,13 +271,7 @@ async fn next_text(socket: &mut WebSocket) -> Result<String, End> {
                 return Err(Close::new(CloseCode::MessageDecodeError, reason).into());
             }
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
-            // It was too large, or no UTF-8; or the connection broke, and nobody reads why.
-            Some(Err(_)) => {
-                let reason = format!(
-                    "The message can't be read: it is UTF-8 of at most {LARGEST_MESSAGE} bytes."
-                );
-                return Err(Close::new(CloseCode::MessageDecodeError, reason).into());
-            }
+            Some(Err(_)) => return Err(End::Unreadable),
         }
     }
 }

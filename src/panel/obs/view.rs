@@ -90,6 +90,7 @@ pub struct Recording {
     pub file: String,
     pub for_s: f64,
     pub by_hand: bool,
+    pub ending: bool,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -153,6 +154,15 @@ impl View {
                 frames: (status.elapsed_s * programme.fps.as_f64()) as u64,
                 dropped: status.dropped_frames,
             },
+        }
+    }
+
+    /// How far the recordings are, all together.
+    pub fn record_phase(&self) -> Phase {
+        match self.recording.iter().any(|one| !one.ending) {
+            true => Phase::Started,
+            false if self.recording.is_empty() => Phase::Stopped,
+            false => Phase::Stopping,
         }
     }
 
@@ -246,6 +256,7 @@ fn recording(view: &RecordingView) -> Recording {
         file: view.file.clone(),
         for_s: view.for_s,
         by_hand: view.by_hand,
+        ending: view.ending,
     }
 }
 

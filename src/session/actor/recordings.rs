@@ -104,6 +104,7 @@ impl Recordings {
 
     /// `by_hand`: somebody began it, and may end it.
     pub(super) fn views(&self, now: Instant, by_hand: bool) -> impl Iterator<Item = RecordingView> {
+        let ending = self.stop.borrow().is_some();
         self.written.iter().map(move |(id, path, since)| {
             let name = path
                 .file_name()
@@ -113,6 +114,7 @@ impl Recordings {
                 file: name.unwrap_or_default(),
                 for_s: now.duration_since(*since).as_secs_f64(),
                 by_hand,
+                ending,
             }
         })
     }

@@ -42,6 +42,8 @@ pub struct RecordingView {
     pub for_s: f64,
     /// Somebody began it apart from the broadcast's own, and may end it.
     pub by_hand: bool,
+    /// It has its last unit, and what is left is being written.
+    pub ending: bool,
 }
 
 /// `regia live status --json`.
@@ -148,10 +150,11 @@ impl Actor {
     }
 
     fn recordings_now(&self, now: Instant) -> impl Iterator<Item = RecordingView> {
-        let own = self.session.iter();
-        let own = own.flat_map(move |session| session.recordings.views(now, false));
-        let by_hand = self.by_hand.values();
-        own.chain(by_hand.flat_map(move |recordings| recordings.views(now, true)))
+        let own = self.session.iter().map(|session| &session.recordings);
+        let own = own.chain(&self.closing);
+        let by_hand = self.by_hand.values().chain(&self.closing_by_hand);
+        own.flat_map(move |recordings| recordings.views(now, false))
+            .chain(by_hand.flat_map(move |recordings| recordings.views(now, true)))
     }
 
     fn scene(&self) -> Option<String> {
