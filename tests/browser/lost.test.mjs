@@ -71,47 +71,36 @@ describe('a connection that is lost', () => {
       look();
     });
 
-  for (const [name, length, sleeps] of [
-    ['whose processes stand still', 30_000, async (browser, run) => {
-      const renderers = browser.processes('--type=renderer');
-      assert.ok(renderers.length > 0);
-      renderers.forEach((pid) => process.kill(pid, 'SIGSTOP'));
-      await run();
-      renderers.forEach((pid) => process.kill(pid, 'SIGCONT'));
-    }],
-    ['that its browser has frozen', 10_000, async (browser, run) => {
-      const debug = await browser.context.newCDPSession(browser.page);
-      await debug.send('Page.setWebLifecycleState', { state: 'frozen' });
-      await run();
-      await debug.send('Page.setWebLifecycleState', { state: 'active' });
-    }],
-  ]) {
-    it(`a page ${name} shows nothing old as new when it wakes`, { timeout: 120_000 }, async () => {
-      const { page } = first;
-      rig.take('house');
-      await page.goto(`${rig.base}/#/air`);
-      await until('it is fresh', 10_000, async () => (await word(page)) === 'STANDBY');
-      await until('the scene is shown', 10_000, async () => (await shownScene(page)).includes('house'));
-      await record(page);
-      await sleep(500);
-      await sleeps(first, async () => {
-        await sleep(length / 2);
-        rig.take('bars');
-        await sleep(length / 2);
-      });
-      const woke = Date.now();
-      await until('it is fresh again', 15_000, async () => (await shownScene(page)).includes('bars'));
-      const took = Date.now() - woke;
-      const drawn = await page.evaluate(() => window.drawn);
-      const after = drawn.filter((it) => it.at >= woke);
-      assert.ok(after.length > 0 && drawn.length > after.length);
-      // The frame that is drawn first is older than any script's chance to change it.
-      const old = after.filter((it) => !it.stale && it.scene?.includes('house'));
-      const oldest = old.length ? old.at(-1).at - woke : 0;
-      console.log(`a page ${name}: what is was shown ${took} ms after it woke; what was looked new for ${oldest} ms`);
-      assert.ok(oldest <= 1_000, `${oldest} ms`);
-    });
-  }
+  // A frozen page of Chromium's own making (Page.setWebLifecycleState) goes on drawing while it is visible: tried.
+  it('a page whose machine slept shows nothing old as new when it wakes', { timeout: 120_000 }, async () => {
+    const { page } = first;
+    const asleep = 30_000;
+    rig.take('house');
+    await page.goto(`${rig.base}/#/air`);
+    await until('it is fresh', 10_000, async () => (await word(page)) === 'STANDBY');
+    await until('the scene is shown', 10_000, async () => (await shownScene(page)).includes('house'));
+    await record(page);
+    await sleep(500);
+    const renderers = first.processes('--type=renderer');
+    assert.ok(renderers.length > 0);
+    renderers.forEach((pid) => process.kill(pid, 'SIGSTOP'));
+    await sleep(asleep / 2);
+    rig.take('bars');
+    await sleep(asleep / 2);
+    renderers.forEach((pid) => process.kill(pid, 'SIGCONT'));
+    const woke = Date.now();
+    await until('it is fresh again', 15_000, async () => (await shownScene(page)).includes('bars'));
+    const took = Date.now() - woke;
+    const drawn = await page.evaluate(() => window.drawn);
+    const longest = Math.max(...drawn.map((it, n) => (n ? it.at - drawn[n - 1].at : 0)));
+    assert.ok(longest > asleep - 2_000, `it drew nothing for ${longest} ms only`);
+    // The frame that is drawn first may be older than any script's chance to change it.
+    const old = drawn.filter((it) => it.at >= woke && !it.stale && it.scene?.includes('house'));
+    const oldest = old.length ? old.at(-1).at - woke : 0;
+    console.log(`after ${longest} ms of sleep what is was shown ${took} ms after it woke; what was looked new for ${oldest} ms`);
+    assert.ok(oldest <= 1_000, `${oldest} ms`);
+    assert.ok(took <= 10_000, `${took} ms`);
+  });
 
   it('a network that is gone for 30 s is told within 3 s, and what comes late is not taken for news', { timeout: 120_000 }, async () => {
     const network = await Network.to(Number(new URL(rig.base).port));
