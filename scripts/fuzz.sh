@@ -6,7 +6,7 @@
 set -eu
 
 seconds=${1:-60}
-targets="chunk_reader amf0 publisher receiver flv bridge"
+targets="chunk_reader amf0 publisher receiver flv bridge obs"
 
 case $seconds in
 '' | *[!0-9]*)

@@ -1,7 +1,7 @@
 //! The panel of a daemon: its listener, and what is printed so that somebody finds it.
 
 use crate::config::{Panel, PanelTls};
-use crate::panel::{self, Api, Certificates, Server};
+use crate::panel::{self, Api, Certificates, Server, obs};
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::net::SocketAddr;
@@ -9,6 +9,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::Stdio;
 use tokio::process::Command;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::{debug, error, info};
 
@@ -43,7 +44,7 @@ pub async fn serve(panel: &Panel, state: &Path, api: &Api) -> Option<Served> {
         }
     };
     let address = server.address().unwrap_or(panel.listen);
-    let url = url(panel, address);
+    let url = format!("http{}", secure(&panel.tls, address));
     match fingerprint {
         Some(sha256) => {
             info!(%url, %sha256, "the panel is there; compare its certificate's fingerprint")
@@ -99,14 +100,50 @@ pub fn browse(link: &str, directory: &Path) {
     }
 }
 
-fn url(panel: &Panel, address: SocketAddr) -> String {
-    let scheme = match panel.tls {
-        PanelTls::Off => "http",
-        PanelTls::Own | PanelTls::Files { .. } => "https",
+/// Serves other makers' desks, if the configuration says so. What stands against it is told: a broadcast needs none.
+///
+/// `leaving`: becomes true when Regia begins to end.
+pub async fn serve_obs(
+    panel: &Panel,
+    state: &Path,
+    api: &Api,
+    leaving: watch::Receiver<bool>,
+) -> Option<JoinHandle<()>> {
+    let config = panel.obs_websocket.as_ref()?;
+    let certificates = match Certificates::open(&config.tls, config.listen.ip(), state) {
+        Ok(certificates) => certificates,
+        Err(error) => {
+            error!(%error, "obs-websocket is not there: mend this, and start Regia again");
+            return None;
+        }
+    };
+    let router = obs::router(obs::Obs::new(api, config.password.clone(), leaving));
+    let server = match Server::bind(config.listen, certificates, router).await {
+        Ok(server) => server,
+        Err(error) => {
+            error!(
+                %error,
+                "obs-websocket is not there: it can't listen on {}; give panel.obs_websocket.listen another address or port",
+                config.listen
+            );
+            return None;
+        }
+    };
+    let address = server.address().unwrap_or(config.listen);
+    let url = format!("ws{}", secure(&config.tls, address));
+    info!(%url, "obs-websocket is there");
+    Some(tokio::spawn(server.run()))
+}
+
+/// What follows "http" or "ws".
+fn secure(tls: &PanelTls, address: SocketAddr) -> String {
+    let s = match tls {
+        PanelTls::Off => "",
+        PanelTls::Own | PanelTls::Files { .. } => "s",
     };
     if address.ip().is_unspecified() {
         let host = panel::host_name().unwrap_or_else(|| "localhost".to_owned());
-        return format!("{scheme}://{host}:{}", address.port());
+        return format!("{s}://{host}:{}", address.port());
     }
-    format!("{scheme}://{address}")
+    format!("{s}://{address}")
 }

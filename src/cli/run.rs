@@ -79,6 +79,8 @@ pub async fn run(config: Option<&Path>, state: &Path, live: bool) -> anyhow::Res
         }
     };
     let panel = panel::serve(&session.settings().panel, state, &api).await;
+    let (leave, leaving) = watch::channel(false);
+    let desks = panel::serve_obs(&session.settings().panel, state, &api, leaving).await;
     info!(config = %path.display(), socket = %socket.display(), "regia is ready");
     service::ready();
     let attended = tokio::spawn(service::attend(session.clone()));
@@ -86,10 +88,13 @@ pub async fn run(config: Option<&Path>, state: &Path, live: bool) -> anyhow::Res
     if live && session.status().state.is_idle() {
         go_live(&session).await?;
     }
-    let code = until_signalled(session).await?;
+    let code = until_signalled(session, &leave).await?;
     attended.abort();
     if let Some(panel) = panel {
         panel.task.abort();
+    }
+    if let Some(desks) = desks {
+        desks.abort();
     }
     shutdown.send_replace(true);
     let _ = tokio::time::timeout(Duration::from_secs(2), served).await;
@@ -119,7 +124,10 @@ async fn go_live(session: &SessionHandle) -> Result<(), SessionError> {
 }
 
 /// The first signal ends the broadcast in order; the second gives up what is left.
-async fn until_signalled(mut session: SessionHandle) -> anyhow::Result<u8> {
+async fn until_signalled(
+    mut session: SessionHandle,
+    leave: &watch::Sender<bool>,
+) -> anyhow::Result<u8> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     tokio::select! {
@@ -127,6 +135,7 @@ async fn until_signalled(mut session: SessionHandle) -> anyhow::Result<u8> {
         _ = terminate.recv() => {}
     }
     service::stopping();
+    leave.send_replace(true);
     info!("ending: what is left is delivered first; once more to give that up");
     session.stop(StopAsk::everything(Who::Cli)).await?;
     tokio::select! {

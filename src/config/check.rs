@@ -137,6 +137,9 @@ fn on_air_text(settings: &Settings) -> String {
         rows.push(("rtmp", format!("encoders push to {}", rtmp.listen)));
     }
     rows.push(("panel", settings.panel.listen.to_string()));
+    if let Some(obs) = &settings.panel.obs_websocket {
+        rows.push(("obs", format!("obs-websocket at {}", obs.listen)));
+    }
     let mut text = String::new();
     for (name, line) in rows {
         let _ = writeln!(text, "  {name:<12} {line}");

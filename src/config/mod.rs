@@ -13,6 +13,7 @@ mod inputs;
 mod key;
 mod kinds;
 mod outputs;
+mod panel;
 mod picture;
 mod problem;
 mod programme;
@@ -126,7 +127,7 @@ fn read(root: &Table<'_>, base: &Path, env: &dyn Environment) -> Settings {
     let (uplinks, uplink_ids) = outputs::uplinks(root, env);
     let destinations = outputs::destinations(root, &programme, base, &uplink_ids, env);
     let recordings = outputs::recordings(root, base, env);
-    let panel = programme::panel(root, base, env);
+    let panel = panel::panel(root, base, env);
     let session = programme::session(root, &scenes, &destinations);
     let alerts = alerts::alerts(root, base, env);
     let hooks = alerts::hooks(root, base, env);

@@ -1,19 +1,15 @@
-//! The sections that there is one of: [programme], [window], [session] and [panel].
+//! The sections that there is one of: [programme], [window] and [session]; [panel] is in `panel`.
 
-use super::environment::Environment;
-use super::inputs::{existing_file, unknown_reference};
+use super::inputs::unknown_reference;
 use super::picture::Scene;
 use super::reader::Table;
 use super::settings::{
-    Alarms, Audio, Destination, EncoderChoice, Panel, PanelTls, Programme, Session, Tune, Video,
-    Window,
+    Alarms, Audio, Destination, EncoderChoice, Programme, Session, Tune, Video, Window,
 };
 use super::sound;
 use crate::media::FrameRate;
 use crate::platform;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
-use std::path::Path;
 use std::time::Duration;
 
 const ENCODERS: [(&str, EncoderChoice); 7] = [
@@ -53,8 +49,6 @@ const CEILING_DB: RangeInclusive<f32> = -20.0..=0.0;
 const TARGET_LUFS: RangeInclusive<f32> = -40.0..=-5.0;
 const LONGEST_ALARM: Duration = Duration::from_secs(3_600);
 const FASTEST_CATCH_UP: f64 = 10.0;
-const DEFAULT_LISTEN: SocketAddr =
-    SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8_080);
 
 pub(super) fn programme(root: &Table<'_>) -> Programme {
     let table = root.table("programme");
@@ -324,60 +318,6 @@ fn check_hold(table: &Table<'_>, window: &Window, programme: &Programme, memory:
             (window.hold + window.delay).as_secs_f64(),
         );
         table.problem("hold_s", what, format!("at most {fits}"));
-    }
-}
-
-pub(super) fn panel(root: &Table<'_>, base: &Path, env: &dyn Environment) -> Panel {
-    let table = root.table("panel");
-    let mut listen = DEFAULT_LISTEN;
-    if let Some(text) = table.string("listen", "127.0.0.1:8080") {
-        match text.parse::<SocketAddr>() {
-            Ok(given) => listen = given,
-            Err(_) => {
-                let what = format!("{text:?} is not an address with a port");
-                table.problem("listen", what, "for example \"127.0.0.1:8080\"");
-            }
-        }
-    }
-    let tls = panel_tls(&table, listen, base, env);
-    table.finish();
-    Panel { listen, tls }
-}
-
-/// Whatever the network can see is encrypted, with a certificate of its own where none is given.
-fn panel_tls(
-    table: &Table<'_>,
-    listen: SocketAddr,
-    base: &Path,
-    env: &dyn Environment,
-) -> PanelTls {
-    let certificate = existing_file(table, "tls_cert_file", "panel.pem", base, env);
-    let key = existing_file(table, "tls_key_file", "panel.key", base, env);
-    let wanted = table.boolean("tls");
-    for (one, other) in [
-        ("tls_cert_file", "tls_key_file"),
-        ("tls_key_file", "tls_cert_file"),
-    ] {
-        if table.has(one) && !table.has(other) {
-            let what = format!("{one} is there without {other}");
-            table.problem(one, what, format!("add {other}: both are PEM"));
-        }
-    }
-    if wanted == Some(false) {
-        if !listen.ip().is_loopback() {
-            let what = format!(
-                "passwords would cross the network in the clear at {}",
-                listen.ip()
-            );
-            let instead = "take tls = false away (without tls_cert_file the panel makes a certificate of its own), or listen on 127.0.0.1";
-            table.problem("tls", what, instead);
-        }
-        return PanelTls::Off;
-    }
-    match (certificate, key) {
-        (Some(certificate), Some(key)) => PanelTls::Files { certificate, key },
-        _ if wanted == Some(true) || !listen.ip().is_loopback() => PanelTls::Own,
-        _ => PanelTls::Off,
     }
 }
 

@@ -451,6 +451,17 @@ pub enum RecordingKind {
 pub struct Panel {
     pub listen: SocketAddr,
     pub tls: PanelTls,
+    pub obs_websocket: Option<ObsWebsocket>,
+}
+
+/// Other makers' desks, by OBS's protocol.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ObsWebsocket {
+    pub listen: SocketAddr,
+    /// None: on loopback only.
+    pub password: Option<Secret>,
+    /// Off: on loopback only.
+    pub tls: PanelTls,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -276,11 +276,14 @@ fn message(seq: u64, kind: &str, name: &str, what: &impl serde::Serialize) -> Ut
     text.into()
 }
 
-/// The entry with its sentence.
+/// The entry with its sentence. A mark's own words, which have the sentence's name, are its `mark`.
 pub fn entry_for_people(entry: &Entry) -> Value {
     let mut value = serde_json::to_value(entry).unwrap_or_default();
     if let Some(object) = value.as_object_mut() {
-        object.insert("text".to_owned(), entry.event.to_string().into());
+        let sentence = entry.event.to_string().into();
+        if let Some(words) = object.insert("text".to_owned(), sentence) {
+            object.insert("mark".to_owned(), words);
+        }
     }
     value
 }

@@ -12,6 +12,7 @@ pub mod keys;
 pub mod log;
 mod metrics;
 pub mod mix;
+pub mod obs;
 mod openapi;
 mod preflight;
 mod preview;

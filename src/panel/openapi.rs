@@ -31,7 +31,7 @@ use utoipa::{Modify, OpenApi};
         recordings::list, recordings::download,
         configuration::config, configuration::put_config, configuration::check, configuration::undo,
         configuration::versions, configuration::put_entry, configuration::delete_entry,
-        configuration::sources, configuration::destinations, configuration::titles, configuration::overlays,
+        configuration::sources, configuration::destinations, configuration::uplinks, configuration::titles, configuration::overlays,
         shows::schedule, shows::token, shows::list, shows::save, shows::show, shows::put, shows::delete, shows::import,
         shows::export, shows::run, shows::step, shows::feed,
         system::system, system::healthz, metrics::metrics, document,

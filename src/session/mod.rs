@@ -20,6 +20,6 @@ pub mod timeline;
 mod watch;
 
 pub use actor::{
-    Anyway, Applies, DestinationView, Look, Looking, SessionError, SessionHandle, SourceStatus,
-    StartAsk, Status, StopAsk, Thumbnails, start,
+    Anyway, Applies, DestinationView, Look, Looking, RecordingView, SessionError, SessionHandle,
+    SourceStatus, StartAsk, Status, StopAsk, Thumbnails, start,
 };

@@ -1,6 +1,6 @@
 // Debian's Chromium, quiet and on its own, and what every test here does with a page.
 
-import { mkdtempSync, readFileSync, rmSync, mkdirSync } from 'node:fs';
+import { mkdtempSync, readFileSync, readdirSync, rmSync, mkdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -43,7 +43,39 @@ export async function open(size, more = {}) {
     await context.close();
     rmSync(profile, { recursive: true, force: true });
   };
-  return { context, page, errors, close };
+  /** The processes of this browser whose command line has such a word. */
+  const processes = (word) => {
+    const all = readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map((name) => {
+      try {
+        const fields = readFileSync(`/proc/${name}/stat`, 'utf8').split(') ')[1].split(' ');
+        return { pid: Number(name), parent: Number(fields[1]), line: readFileSync(`/proc/${name}/cmdline`, 'utf8') };
+      } catch {
+        // It has just ended.
+        return null;
+      }
+    });
+    const there = all.filter((it) => it);
+    const ours = new Set(there.filter((it) => it.line.includes(`--user-data-dir=${profile}`)).map((it) => it.pid));
+    for (let more = true; more; ) {
+      const found = there.filter((it) => ours.has(it.parent) && !ours.has(it.pid));
+      found.forEach((it) => ours.add(it.pid));
+      more = found.length > 0;
+    }
+    return there.filter((it) => ours.has(it.pid) && it.line.includes(word)).map((it) => it.pid);
+  };
+  /** As when the power goes: it says goodbye to nobody. */
+  const kill = async () => {
+    for (const pid of processes('chrom')) {
+      try {
+        process.kill(pid, 'SIGKILL');
+      } catch {
+        // It went with another.
+      }
+    }
+    await context.close().catch(() => {});
+    rmSync(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
+  };
+  return { context, page, errors, close, kill, processes };
 }
 
 const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');

@@ -3,7 +3,7 @@
 
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { createInterface } from 'node:readline';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -117,6 +117,62 @@ class Cable {
   }
 }
 
+/** A network between the browser and the box, which can go away: nothing is refused then, and nothing comes through. */
+export class Network {
+  static async to(port) {
+    const network = new Network();
+    network.gone = false;
+    network.pairs = new Set();
+    network.server = createServer((near) => {
+      if (network.gone) return network.pairs.add([near]);
+      const far = connect(port, '127.0.0.1');
+      const pair = [near, far];
+      network.pairs.add(pair);
+      near.pipe(far);
+      far.pipe(near);
+      const over = () => {
+        pair.forEach((socket) => socket.destroy());
+        network.pairs.delete(pair);
+      };
+      for (const socket of pair) socket.on('error', over).on('close', over);
+    });
+    await new Promise((done) => network.server.listen(0, '127.0.0.1', done));
+    network.base = `http://127.0.0.1:${network.server.address().port}`;
+    return network;
+  }
+
+  cut() {
+    this.gone = true;
+    for (const [near, far] of this.pairs) {
+      near.unpipe();
+      far?.unpipe();
+      near.pause();
+      far?.pause();
+    }
+  }
+
+  /** What waited in it comes, as a kernel sends it again. */
+  mend() {
+    this.gone = false;
+    for (const pair of this.pairs) {
+      const [near, far] = pair;
+      if (far) {
+        near.pipe(far);
+        far.pipe(near);
+      } else {
+        // It never got through.
+        near.destroy();
+        this.pairs.delete(pair);
+      }
+    }
+  }
+
+  end() {
+    for (const pair of this.pairs) pair.forEach((socket) => socket.destroy());
+    this.server.close();
+  }
+}
+
 export class Rig {
   /** Ready: the daemon runs, its panel waits for the first password. */
   static async start({ sources = 1 } = {}) {
@@ -184,6 +240,15 @@ export class Rig {
   async run() {
     this.daemon = new Program(BIN, ['run', '--config', this.config, '--state', join(this.dir, 'state')]);
     await this.daemon.says(/the panel is there/);
+  }
+
+  /** As the box itself has it. */
+  status() {
+    return JSON.parse(execFileSync(BIN, ['live', 'status', '--json', '--state', join(this.dir, 'state')]));
+  }
+
+  take(scene) {
+    execFileSync(BIN, ['scene', 'take', scene, '--state', join(this.dir, 'state')]);
   }
 
   get pid() {

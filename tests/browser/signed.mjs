@@ -15,9 +15,10 @@ export async function setUp(rig, size = SIZES.desktop) {
   return browser;
 }
 
-export async function signIn(rig, size = SIZES.desktop) {
+/** `base`: by another way than the direct one. */
+export async function signIn(rig, size = SIZES.desktop, base = rig.base) {
   const browser = await open(size);
-  await browser.page.goto(rig.base);
+  await browser.page.goto(base);
   await browser.page.getByLabel('User').fill('admin');
   await browser.page.getByLabel('Password').fill(PASSWORD);
   await browser.page.getByRole('button', { name: /^Sign in/ }).click();

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
+import { ages, median, readAlong } from './latency.mjs';
 import { Rig, sleep, until } from './rig.mjs';
 import { setUp, word } from './signed.mjs';
 
@@ -12,6 +13,7 @@ describe('speed', () => {
   before(async () => {
     rig = await Rig.start();
     browser = await setUp(rig);
+    await browser.page.addInitScript(readAlong);
   });
   after(async () => {
     await browser?.close();
@@ -68,6 +70,16 @@ describe('speed', () => {
     const ahead = await page.locator('.preview').first().getAttribute('data-latency');
     console.log(`the player keeps ${ahead} s of the programme before it shows it`);
     assert.ok(Number(ahead) < 5);
+    const seen = await page.evaluate(ages, 6_000);
+    assert.ok(seen.length > 50, `${seen.length} pictures were told apart`);
+    const [came, shown] = [seen.map((it) => it.came), seen.map((it) => it.shown)];
+    const sorted = [...shown].sort((a, b) => a - b);
+    const at = (part) => Math.round(sorted[Math.floor((sorted.length - 1) * part)]);
+    console.log(
+      `from capture to screen ${at(0.5)} ms (median of ${seen.length} pictures, ${at(0)} to ${at(1)}, 95 % within ${at(0.95)}); ` +
+        `${Math.round(median(came))} ms of it until the page had it`,
+    );
+    assert.ok(at(0.5) > 0 && at(0.5) < 5_000);
     const frames = () => page.evaluate(() => document.querySelector('video').getVideoPlaybackQuality().totalVideoFrames);
     const before = await frames();
     await sleep(2_000);

@@ -2,7 +2,7 @@
 
 use crate::machine::Machine;
 use crate::{GOOD, SECRET, lines, loaded, says};
-use regia::config::{OnLimit, Secret, StreamKey};
+use regia::config::{OnLimit, PanelTls, Secret, StreamKey};
 
 #[test]
 fn uplinks() {
@@ -368,5 +368,97 @@ fn recordings_and_panel() {
         &[
             "44:17: panel.tls_cert_file: tls_cert_file is there without tls_key_file; add tls_key_file: both are PEM",
         ],
+    );
+}
+
+/// Behind `[panel]`.
+fn desks(lines: &str) -> String {
+    format!("listen = \"127.0.0.1:8080\"\n[panel.obs_websocket]\n{lines}")
+}
+
+#[test]
+fn other_desks() {
+    let panel = "listen = \"127.0.0.1:8080\"";
+    let says = |lines: &str, expected: &[&str]| says(panel, &desks(lines), expected);
+    says(
+        "listen = \"127.0.0.1:4455\"\npassword_file = \"stream.key\"",
+        &[],
+    );
+    says(
+        "listen = \"127.0.0.1:4455\"",
+        &[
+            "45:1: warning: panel.obs_websocket.password_file: without a password, whatever runs on this machine can take scenes and end the broadcast; name a file of mode 0600 that holds one: password_file = \"/etc/regia/obs.password\"",
+        ],
+    );
+    says(
+        "password_file = \"stream.key\"",
+        &["45:1: panel.obs_websocket.listen: is missing; OBS itself has \"127.0.0.1:4455\""],
+    );
+    says(
+        "listen = \"4455\"\npassword_file = \"stream.key\"",
+        &[
+            "46:10: panel.obs_websocket.listen: \"4455\" is not an address with a port; for example \"127.0.0.1:4455\"",
+        ],
+    );
+    says(
+        "listen = \"127.0.0.1:8080\"\npassword_file = \"stream.key\"",
+        &[
+            "46:10: panel.obs_websocket.listen: 127.0.0.1:8080 is the panel's own address; OBS itself has port 4455",
+        ],
+    );
+    says(
+        "listen = \"0.0.0.0:4455\"",
+        &[
+            "45:1: panel.obs_websocket.password_file: is missing, and the network can see 0.0.0.0; name a file of mode 0600 that holds a password, or listen on 127.0.0.1",
+        ],
+    );
+    says(
+        "listen = \"127.0.0.1:4455\"\npassword = \"Xq7vT2mNzR4w\"",
+        &[
+            "47:12: panel.obs_websocket.password: stands in the configuration in the clear; put it in a file of mode 0600, and name that with password_file",
+        ],
+    );
+    says(
+        "listen = \"127.0.0.1:4455\"\npassword_env = \"NEXT_KEY\"",
+        &[
+            "47:16: panel.obs_websocket.password_env: the password has fewer than 10 characters; three or four words are easy to remember",
+        ],
+    );
+    says(
+        "listen = \"127.0.0.1:4455\"\npassword_file = \"open.key\"",
+        &[
+            "47:17: warning: panel.obs_websocket.password_file: /etc/regia/open.key is open to others (mode 0644); chmod 600 /etc/regia/open.key",
+        ],
+    );
+    says(
+        "listen = \"127.0.0.1:4455\"\npassword_flie = \"stream.key\"",
+        &[
+            "45:1: warning: panel.obs_websocket.password_file: without a password, whatever runs on this machine can take scenes and end the broadcast; name a file of mode 0600 that holds one: password_file = \"/etc/regia/obs.password\"",
+            "47:1: panel.obs_websocket.password_flie: unknown key; did you mean \"password_file\"?",
+        ],
+    );
+    super::says(
+        panel,
+        "listen = \"127.0.0.1:8080\"\ntls = false\n[panel.obs_websocket]\nlisten = \"192.0.2.7:4455\"\npassword_file = \"stream.key\"",
+        &[
+            "47:10: panel.obs_websocket.listen: with panel.tls = false everything would cross the network in the clear at 192.0.2.7; take tls = false away, or listen on 127.0.0.1",
+        ],
+    );
+}
+
+#[test]
+fn other_desks_are_encrypted_where_the_network_sees_them() {
+    let tls = |lines: &str| {
+        let text = GOOD.replace("listen = \"127.0.0.1:8080\"", &desks(lines));
+        loaded(&text).settings.panel.obs_websocket.unwrap().tls
+    };
+    let with = |listen: &str| format!("listen = {listen:?}\npassword_file = \"stream.key\"");
+    assert_eq!(tls(&with("127.0.0.1:4455")), PanelTls::Off);
+    assert_eq!(tls(&with("[::1]:4455")), PanelTls::Off);
+    assert_eq!(tls(&with("0.0.0.0:4455")), PanelTls::Own);
+    assert_eq!(
+        loaded(GOOD).settings.panel.obs_websocket,
+        None,
+        "off by default"
     );
 }

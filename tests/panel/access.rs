@@ -302,7 +302,7 @@ fn the_log_says_who_did_it() {
     let log = olga.get("/api/v1/log").json();
     let who = |text: &str| {
         let mut entries = log.as_array().unwrap().iter();
-        let found = entries.rfind(|entry| entry["text"] == text);
+        let found = entries.rfind(|entry| entry["mark"] == text);
         found.unwrap_or_else(|| panic!("{text} is not in {log}"))["who"].clone()
     };
     assert_eq!(who("by olga"), json!({"operator": "olga"}));

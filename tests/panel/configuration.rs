@@ -196,3 +196,56 @@ fn on_air_a_change_waits_for_the_end_and_dots_keep_a_key() {
         "{report}"
     );
 }
+
+#[test]
+fn what_holds_only_after_a_restart_is_said() {
+    let panel = Panel::start(&format!(
+        "{SCENE}\n[[uplink]]\nid = \"spare\"\ninterface = \"lo\"\n[panel]\nlisten = \"127.0.0.1:0\"\n"
+    ));
+    let uplinks = panel.admin.get("/api/v1/uplinks").json();
+    assert_eq!(
+        uplinks,
+        json!([{"id": "spare", "interface": "lo"}]),
+        "no destination names it"
+    );
+    let put = |text: String| {
+        let etag = panel.admin.get("/api/v1/config").json()["etag"].clone();
+        let client = panel.admin.with("If-Match", etag.as_str().unwrap());
+        let answer = client.send("PUT", "/api/v1/config", Some(json!({"text": text})));
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.json()
+    };
+    let before = read_to_string(panel.config_file()).unwrap();
+    let other = put(before.replace("id = \"spare\"", "id = \"second\""));
+    assert_eq!(
+        (&other["applies"], &other["panel_after_restart"]),
+        (&json!("now"), &json!(false))
+    );
+    let desks = put(format!(
+        "{before}[panel.obs_websocket]\nlisten = \"127.0.0.1:0\"\n"
+    ));
+    assert_eq!(desks["panel_after_restart"], true, "{desks}");
+    // It goes on waiting, whatever else is saved; taken back, nothing waits.
+    let undone = panel.admin.post("/api/v1/config/undo", json!({})).json();
+    assert_eq!(undone["panel_after_restart"], false, "{undone}");
+}
+
+#[test]
+fn the_log_is_in_sentences() {
+    let panel = Panel::start(SCENE);
+    panel
+        .admin
+        .post("/api/v1/live/mark", json!({"text": "hello"}));
+    let log = panel.admin.get("/api/v1/log").json();
+    let entries = log.as_array().unwrap();
+    let mark = entries.iter().find(|entry| entry["event"] == "marker");
+    let mark = mark.unwrap_or_else(|| panic!("{log}"));
+    assert_eq!(
+        (&mark["text"], &mark["mark"], &mark["who"]["operator"]),
+        (&json!("Marked: hello"), &json!("hello"), &json!("admin"))
+    );
+    for entry in entries {
+        let text = entry["text"].as_str().unwrap_or_default();
+        assert!(!text.is_empty(), "{entry}");
+    }
+}

@@ -13,7 +13,7 @@ const files = (dir) =>
   });
 let panel = 0;
 let player = 0;
-for (const path of files(dist)) {
+for (const path of files(dist).filter((path) => !path.endsWith('.gz'))) {
   const size = gzipSync(readFileSync(path), { level: 9 }).length;
   if (path.includes('mpegts')) player += size;
   else panel += size;

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { bytes, city, clock, left, level, name, rate, signed, span, timeOfDay, title } from '../src/model/format';
 import { SILENCE_MS, backoff, freshness } from '../src/model/link';
 import { isUrgent, joined } from '../src/model/merge';
+import { CLOSEST, begin, step, waited } from '../src/model/pace';
 import { route, setupToken } from '../src/model/route';
 import { LAYOUTS, type Layer, laidOut, layer, moved, resized, table } from '../src/model/scene';
 import { KINDS, table as sourceTable } from '../src/model/sources';
@@ -128,6 +129,33 @@ describe('scenes', () => {
     const laid = laidOut([full], quad, ['stage', 'slides']);
     expect(laid.map((it) => it.content)).toEqual(['stage', 'slides']);
     expect(laid[1]).toMatchObject({ x: 0.5, y: 0, width: 0.5 });
+  });
+});
+
+describe('the preview', () => {
+  it('catches up when it is behind, and no further than it must', () => {
+    const first = step(begin(0), 1.9, 1);
+    expect(first.jump, 'it begins at a keyframe').toBe(true);
+    let pace = first.pace;
+    expect(step(pace, 0.25, 1)).toMatchObject({ rate: 1, jump: false });
+    const late = step(pace, 0.6, 1);
+    expect(late).toMatchObject({ rate: 1.1, jump: false });
+    pace = late.pace;
+    expect(step(pace, 0.25, 2).rate).toBe(1.1);
+    expect(step(pace, 0.19, 3).rate).toBe(1);
+    expect(step(pace, 4, 3).jump).toBe(true);
+  });
+
+  it('falls back where the connection makes it wait, and comes nearer when it does not', () => {
+    let pace = begin(0);
+    pace = waited(pace, 10);
+    expect(pace.target).toBeCloseTo(CLOSEST + 0.15);
+    for (let n = 0; n < 20; n += 1) pace = waited(pace, 10);
+    expect(pace.target).toBe(1);
+    pace = step(pace, 1, 20).pace;
+    expect(pace.target).toBe(1);
+    for (let now = 30; now < 1_000; now += 1) pace = step(pace, 1, now).pace;
+    expect(pace.target).toBe(CLOSEST);
   });
 });
 

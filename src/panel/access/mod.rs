@@ -12,7 +12,7 @@ mod role;
 
 pub use desk::{DeskView, Held, Seat};
 pub use handlers::*;
-pub use lockout::Guesser;
+pub use lockout::{Guesser, Lockout};
 pub use password::hash as hash_password;
 pub use role::{OPERATIONS, ROLES, Role, needs};
 

@@ -144,6 +144,7 @@ pub const OPERATIONS: &[(&str, &str, Needs)] = &[
     ("DELETE", "/api/v1/config/overlay/{id}", OPERATOR),
     ("GET", "/api/v1/sources", VIEWER),
     ("GET", "/api/v1/destinations", OPERATOR),
+    ("GET", "/api/v1/uplinks", VIEWER),
     ("GET", "/api/v1/titles", VIEWER),
     ("GET", "/api/v1/overlays", VIEWER),
     // The schedule.

@@ -23,6 +23,7 @@ pub fn router() -> Router<Api> {
         .route("/api/v1/config/versions", get(versions))
         .route("/api/v1/sources", get(sources))
         .route("/api/v1/destinations", get(destinations))
+        .route("/api/v1/uplinks", get(uplinks))
         .route("/api/v1/titles", get(titles))
         .route("/api/v1/overlays", get(overlays));
     for kind in edit::KINDS {
@@ -244,6 +245,13 @@ pub async fn sources(State(api): State<Api>) -> Result<Json<Vec<Value>>, Refused
     (status = 200, body = Vec<Object>), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 pub async fn destinations(State(api): State<Api>) -> Result<Json<Vec<Value>>, Refused> {
     entries(&api, "destination").await
+}
+
+/// The uplinks, as configured, whether a destination names them or not.
+#[utoipa::path(get, path = "/api/v1/uplinks", tag = "configuration", responses(
+    (status = 200, body = Vec<Object>), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+pub async fn uplinks(State(api): State<Api>) -> Result<Json<Vec<Value>>, Refused> {
+    entries(&api, "uplink").await
 }
 
 /// The titles, as configured.

@@ -13,7 +13,7 @@ pub use handlers::*;
 pub use versions::Version;
 
 use super::problem::Refused;
-use crate::config::{self, ConfigErrors, Loaded, Severity};
+use crate::config::{self, ConfigErrors, Loaded, Panel, Severity};
 use crate::session::{Applies, SessionHandle};
 use axum::http::StatusCode;
 use edit::EditError;
@@ -35,6 +35,8 @@ struct Inner {
     path: PathBuf,
     versions: Versions,
     session: SessionHandle,
+    /// As it is served.
+    panel: Panel,
     /// Held over a change: reading, checking, writing, and the session's answer.
     one: Mutex<()>,
 }
@@ -56,6 +58,8 @@ pub struct Changed {
     /// What is other than before, as a unified diff.
     pub diff: String,
     pub applies: When,
+    /// [panel] is other than what this daemon serves: that part holds when Regia is started again.
+    pub panel_after_restart: bool,
     pub etag: String,
 }
 
@@ -100,6 +104,7 @@ impl Configuration {
         Configuration(Arc::new(Inner {
             path,
             versions: Versions::new(state),
+            panel: session.settings().panel.clone(),
             session,
             one: Mutex::new(()),
         }))
@@ -191,6 +196,7 @@ impl Configuration {
         if after.etag != current.etag {
             self.write(current.text, after.text.clone()).await?;
         }
+        let panel_after_restart = loaded.settings.panel != self.0.panel;
         let applies = self.0.session.reload(loaded.settings).await;
         let applies = match applies.map_err(super::api::session_refused)? {
             Applies::Now => When::Now,
@@ -200,6 +206,7 @@ impl Configuration {
             problems: loaded.warnings,
             diff,
             applies,
+            panel_after_restart,
             etag: after.etag,
         })
     }

@@ -19,7 +19,7 @@ mod terms;
 pub use handle::{Anyway, SessionError, SessionHandle, StartAsk, StopAsk};
 pub use mix::{Look, Looking, Thumbnails};
 pub use reload::Applies;
-pub use status::{DestinationView, SourceStatus, Status};
+pub use status::{DestinationView, RecordingView, SourceStatus, Status};
 
 use super::air::Air;
 use super::clock::{self, Clock};

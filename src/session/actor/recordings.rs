@@ -1,10 +1,12 @@
 //! A session's recordings: they begin with it, take every unit of the programme, and end with its last destination. Shell.
 
+use super::status::RecordingView;
 use crate::config::Recording;
 use crate::recording;
 use crate::uplink::destination::SessionStart;
 use crate::window::Feed;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::{Instrument, error, info, info_span};
@@ -16,6 +18,8 @@ pub(super) struct Recordings {
     /// What is to be recorded, until it is begun.
     planned: Vec<(String, PathBuf)>,
     paths: Vec<PathBuf>,
+    /// Those that are being written, and since when.
+    written: Vec<(String, PathBuf, Instant)>,
     tasks: JoinSet<Option<(String, String)>>,
     stop: watch::Sender<Option<u64>>,
     /// The newest unit that any destination that was stopped delivers.
@@ -31,6 +35,7 @@ impl Recordings {
         Recordings {
             paths: planned.iter().map(|(_, path)| path.clone()).collect(),
             planned,
+            written: Vec::new(),
             tasks: JoinSet::new(),
             stop: watch::channel(None).0,
             last_unit: 0,
@@ -53,6 +58,8 @@ impl Recordings {
         for (id, path) in self.planned.drain(..) {
             let (feed, start, stop) = (feed.clone(), start.clone(), self.stop.subscribe());
             let span = info_span!("recording", %id);
+            self.written
+                .push((id.clone(), path.clone(), Instant::now()));
             let task = async move {
                 info!(path = %path.display(), "recording");
                 let ended = recording::record(&path, feed, start.from, start.base, stop).await;
@@ -90,7 +97,26 @@ impl Recordings {
         while let Some(ended) = self.tasks.try_join_next() {
             failed.extend(ended.ok().flatten());
         }
+        let over = |id: &String| failed.iter().any(|(its, _)| its == id);
+        self.written.retain(|(id, ..)| !over(id));
         failed
+    }
+
+    /// `by_hand`: somebody began it, and may end it.
+    pub(super) fn views(&self, now: Instant, by_hand: bool) -> impl Iterator<Item = RecordingView> {
+        let ending = self.stop.borrow().is_some();
+        self.written.iter().map(move |(id, path, since)| {
+            let name = path
+                .file_name()
+                .map(|name| name.to_string_lossy().into_owned());
+            RecordingView {
+                id: id.clone(),
+                file: name.unwrap_or_default(),
+                for_s: now.duration_since(*since).as_secs_f64(),
+                by_hand,
+                ending,
+            }
+        })
     }
 
     pub(super) fn have_ended(&mut self) -> bool {

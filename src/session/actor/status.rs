@@ -33,6 +33,19 @@ pub struct DestinationView {
     pub ending: bool,
 }
 
+/// A recording under way.
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+pub struct RecordingView {
+    pub id: String,
+    /// Its name, without the directory.
+    pub file: String,
+    pub for_s: f64,
+    /// Somebody began it apart from the broadcast's own, and may end it.
+    pub by_hand: bool,
+    /// It has its last unit, and what is left is being written.
+    pub ending: bool,
+}
+
 /// `regia live status --json`.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct Status {
@@ -68,6 +81,7 @@ pub struct Status {
     pub notices: Vec<String>,
     pub sources: Vec<SourceStatus>,
     pub destinations: Vec<DestinationView>,
+    pub recordings: Vec<RecordingView>,
 }
 
 impl Actor {
@@ -131,7 +145,16 @@ impl Actor {
             notices: self.notices.clone(),
             sources: self.sources.values().cloned().collect(),
             destinations,
+            recordings: self.recordings_now(now).collect(),
         }
+    }
+
+    fn recordings_now(&self, now: Instant) -> impl Iterator<Item = RecordingView> {
+        let own = self.session.iter().map(|session| &session.recordings);
+        let own = own.chain(&self.closing);
+        let by_hand = self.by_hand.values().chain(&self.closing_by_hand);
+        own.flat_map(move |recordings| recordings.views(now, false))
+            .chain(by_hand.flat_map(move |recordings| recordings.views(now, true)))
     }
 
     fn scene(&self) -> Option<String> {

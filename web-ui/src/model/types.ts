@@ -183,6 +183,8 @@ export interface ConfigAnswer {
   problems: ConfigProblem[];
   diff?: string;
   applies?: 'now' | 'after the broadcast';
+  /** What stands in [panel] holds when Regia is started again. */
+  panel_after_restart?: boolean;
   etag?: string;
 }
 

@@ -1,4 +1,4 @@
-// The ways out of the box, as far as destinations tell of them. Pure.
+// The ways out of the box: those that are configured, and what destinations tell of them. Pure.
 
 import type { Destination } from './types';
 

@@ -37,7 +37,8 @@ export class Editing {
       const answer = await work();
       this.problems = answer?.problems ?? [];
       if (this.problems.some((problem) => problem.severity === 'problem')) return false;
-      toasts.show(answer?.applies === 'after the broadcast' ? t('config.applies_later') : t('config.applies_now'));
+      const applies = answer?.applies === 'after the broadcast' ? t('config.applies_later') : t('config.applies_now');
+      toasts.show(answer?.panel_after_restart ? `${applies} ${t('config.panel_after_restart')}` : applies);
       await stock.load();
       return true;
     } catch (error) {

@@ -73,6 +73,7 @@ class Live {
     this.link = 'waiting';
     this.ticker = setInterval(() => this.tick(), TEXT_MS);
     document.addEventListener('visibilitychange', this.woke);
+    document.addEventListener('resume', this.woke);
     window.addEventListener('online', this.woke);
     window.addEventListener('pageshow', this.woke);
     this.open();
@@ -84,6 +85,7 @@ class Live {
     clearTimeout(this.retry);
     clearTimeout(this.waiting);
     document.removeEventListener('visibilitychange', this.woke);
+    document.removeEventListener('resume', this.woke);
     window.removeEventListener('online', this.woke);
     window.removeEventListener('pageshow', this.woke);
     this.close();
@@ -106,10 +108,9 @@ class Live {
   }
 
   private woke = () => {
-    if (document.visibilityState !== 'visible') return;
     // After sleep the clock has jumped and no timer has run: what is shown is old until the box says otherwise.
     this.tick();
-    if (this.link !== 'fresh') this.again();
+    if (document.visibilityState === 'visible' && this.link !== 'fresh') this.again();
   };
 
   private again() {
@@ -134,7 +135,19 @@ class Live {
     this.socket = socket;
     this.openedAt = Date.now();
     let heard = false;
+    // Since when this socket has said nothing.
+    let quietSince = Infinity;
+    socket.onopen = () => (quietSince = Date.now());
     socket.onmessage = (event) => {
+      const now = Date.now();
+      if (now - quietSince > SILENCE_MS) {
+        // We slept, or the network did: what comes now was said back then, and there may be much of it. A new connection begins with
+        // what is.
+        this.tick();
+        this.again();
+        return;
+      }
+      quietSince = now;
       heard = true;
       this.hear(event.data as string);
     };

@@ -1,4 +1,4 @@
-// What is configured: scenes, sources, titles, overlays, destinations; and what this Regia can do at all.
+// What is configured: scenes, sources, titles, overlays, destinations, uplinks; and what this Regia can do at all.
 
 import type { SceneInfo } from '../model/types';
 import { title } from '../model/format';
@@ -14,6 +14,7 @@ class Stock {
   scenes = $state.raw<SceneInfo[] | null>(null);
   sources = $state.raw<Table[] | null>(null);
   destinations = $state.raw<Table[] | null>(null);
+  uplinks = $state.raw<Table[] | null>(null);
   titles = $state.raw<Table[] | null>(null);
   overlays = $state.raw<Table[] | null>(null);
   /** None: this Regia has no schedule. */
@@ -21,12 +22,12 @@ class Stock {
 
   async load() {
     await Promise.all([
-      this.fill('scenes'), this.fill('sources'), this.fill('destinations'), this.fill('titles'), this.fill('overlays'),
+      this.fill('scenes'), this.fill('sources'), this.fill('destinations'), this.fill('uplinks'), this.fill('titles'), this.fill('overlays'),
       this.loadSchedule(),
     ]);
   }
 
-  private async fill(name: 'scenes' | 'sources' | 'destinations' | 'titles' | 'overlays') {
+  private async fill(name: 'scenes' | 'sources' | 'destinations' | 'uplinks' | 'titles' | 'overlays') {
     try {
       const answer = await ifThere<unknown>(`/${name}`);
       // A list, or an object that holds it under its name.

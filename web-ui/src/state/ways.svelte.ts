@@ -3,9 +3,7 @@ import { live } from './live.svelte';
 import { stock } from './stock.svelte';
 
 class Ways {
-  configured = $derived([
-    ...new Set((stock.destinations ?? []).flatMap((it) => (Array.isArray(it.uplinks) ? (it.uplinks as string[]) : []))),
-  ]);
+  configured = $derived((stock.uplinks ?? []).map((it) => it.id));
   all = $derived(uplinks(live.status?.destinations ?? [], this.configured));
 }
 
