@@ -89,15 +89,15 @@ fn it_comes_in_from_the_first_frame_in_which_it_is_drawn() {
     );
     let coming = run.draw(frame(begun + 2), noon());
     assert!(coming[0].y > stands[0].y);
-    run.hide(frame(200));
+    run.hide(frame(begun + 200));
     assert!(!run.is_shown());
-    let going = run.draw(frame(203), noon());
+    let going = run.draw(frame(begun + 203), noon());
     assert!(
         (going[0].opacity - 2.0 / 3.0).abs() < 0.01,
         "{}",
         going[0].opacity
     );
-    assert!(run.draw(frame(209), noon()).is_empty());
+    assert!(run.draw(frame(begun + 209), noon()).is_empty());
 }
 
 #[test]
