@@ -406,7 +406,7 @@ mod tests {
 
     #[test]
     fn times_and_volumes() {
-        assert_eq!(timecode(3_723.4567), "01:02:03.456");
+        assert_eq!(timecode(3_723.456_7), "01:02:03.456");
         assert_eq!(timecode(-1.0), "00:00:00.000");
         assert_eq!(timecode(360_000.0), "100:00:00.000");
         assert!((mul_of(-6.0) - 0.501).abs() < 0.001);
