@@ -6,6 +6,7 @@ use crate::engine::clock::{Clock, to_clock_time, to_media_time};
 use crate::engine::elements::make;
 use crate::engine::encode::caps_filter;
 use crate::engine::error::EngineError;
+use crate::engine::format::Frame;
 use crate::media::{MediaTime, Track};
 use gstreamer as gst;
 use gstreamer::prelude::*;
@@ -342,7 +343,8 @@ impl Tails {
             duration.map_or(Duration::ZERO, Into::into),
         )?;
         self.seen();
-        self.feed.video(at, buffer)
+        // As the tail's caps say.
+        self.feed.video(at, Frame::opaque(buffer))
     }
 
     fn deliver_audio(&self, sample: &gst::Sample) -> Result<(), Closed> {
