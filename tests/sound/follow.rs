@@ -14,8 +14,9 @@ const NONE_DB: f64 = -70.0;
 /// Grey of this luma, and a tone.
 fn film(directory: &Path, name: &str, luma: u8, hz: f64, level_db: f64, seconds: u32) -> PathBuf {
     let path = directory.join(format!("{name}.mkv"));
-    let picture =
-        format!("color=black:s=160x90:r=30:d={seconds},geq=lum={luma}:cb=128:cr=128,format=yuv420p");
+    let picture = format!(
+        "color=black:s=160x90:r=30:d={seconds},geq=lum={luma}:cb=128:cr=128,format=yuv420p"
+    );
     let amplitude = 10f64.powf(level_db / 20.0);
     let side = format!("{amplitude}*sin({hz}*2*PI*t)");
     let sound = format!("aevalsrc={side}|{side}:s=48000:d={seconds}:c=stereo");

@@ -142,7 +142,12 @@ impl ChromaTable {
         let channel = (0..3).max_by(|a, b| key[*a].total_cmp(&key[*b]));
         let clean = |at: usize| {
             let amount = 1.0 - beyond(at, whole, grey - whole);
-            without_spill((at >> 8) as u8, (at & 255) as u8, channel.unwrap_or(1), amount)
+            without_spill(
+                (at >> 8) as u8,
+                (at & 255) as u8,
+                channel.unwrap_or(1),
+                amount,
+            )
         };
         ChromaTable {
             alpha: (0..1 << 16).map(alpha).collect(),
@@ -297,7 +302,8 @@ mod tests {
             let table = ChromaTable::new(u, v, 0.3, 0.1);
             let toward_grey = |distance: f64| {
                 let way = distance * 112.0 / radius(u, v);
-                let step = |key: u8| (f64::from(key) + (128.0 - f64::from(key)) * way).round() as u8;
+                let step =
+                    |key: u8| (f64::from(key) + (128.0 - f64::from(key)) * way).round() as u8;
                 (step(u), step(v))
             };
             for distance in [0.31, 0.35, 0.39] {
@@ -305,7 +311,10 @@ mod tests {
                 let [clean_u, clean_v, less] = cleaned(&table, u, v);
                 assert!(over(u, v, channel) > 0.3 && less > 0);
                 // But for rounding.
-                assert!(over(clean_u, clean_v, channel) < 0.02, "{clean_u} {clean_v}");
+                assert!(
+                    over(clean_u, clean_v, channel) < 0.02,
+                    "{clean_u} {clean_v}"
+                );
             }
             // And farther away less of it is taken, down to nothing.
             let mut left = 0.0;
