@@ -10,12 +10,16 @@ use crate::window::{Cursor, Entry, Feed};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::fs::File;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
 
-/// Written at once; a second or so of programme. A crash loses no more than this.
+/// Written at once; a second or so of programme at the bitrates of shows.
 const WRITE_AT: usize = 512 * 1024;
+/// And of a programme that takes little, whatever has waited for so long: a crash loses no more than this.
+const WRITE_AFTER: Duration = Duration::from_secs(1);
 
 #[derive(Debug, thiserror::Error)]
 #[error("recording {}: {error}", path.display())]
@@ -48,18 +52,21 @@ pub async fn record(
         out: Vec::new(),
     };
     flv_file::write_header(&mut writer.out);
+    let mut due = Instant::now() + WRITE_AFTER;
     loop {
         stop.mark_unchanged();
         let ended = writer.take(&stop);
-        if ended || writer.out.len() >= WRITE_AT {
+        if ended || writer.out.len() >= WRITE_AT || Instant::now() >= due {
             file.write_all(&writer.out).await.map_err(failed)?;
             writer.out.clear();
+            due = Instant::now() + WRITE_AFTER;
         }
         if ended {
             return file.sync_all().await.map_err(failed);
         }
         tokio::select! {
             () = feed.changed() => {}
+            () = sleep_until(due), if !writer.out.is_empty() => {}
             changed = stop.changed() => if changed.is_err() {
                 // The session is gone without a stop: what there is belongs on the disk.
                 file.write_all(&writer.out).await.map_err(failed)?;

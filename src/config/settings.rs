@@ -292,14 +292,14 @@ pub enum SourceKind {
 }
 
 /// Where encoders push to, and on which keys.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rtmp {
     pub listen: SocketAddr,
     pub keys: Vec<RtmpKey>,
 }
 
 /// Who has it is shown in that source.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RtmpKey {
     pub source: String,
     pub key: StreamKey,

@@ -4,8 +4,42 @@
 use crate::config::Programme;
 use crate::media::FrameRate;
 use gstreamer as gst;
+use gstreamer_video::VideoFormat;
 
 pub const CHANNELS: usize = 2;
+
+/// How a picture's pixels lie in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pixels {
+    I420,
+    /// With a plane of alpha behind the others: of a source that is transparent in parts.
+    A420,
+}
+
+impl Pixels {
+    pub fn video_format(self) -> VideoFormat {
+        match self {
+            Pixels::I420 => VideoFormat::I420,
+            Pixels::A420 => VideoFormat::A420,
+        }
+    }
+}
+
+/// A source's picture, at the programme's size.
+#[derive(Clone, Debug)]
+pub struct Frame {
+    pub buffer: gst::Buffer,
+    pub pixels: Pixels,
+}
+
+impl Frame {
+    pub fn opaque(buffer: gst::Buffer) -> Self {
+        Frame {
+            buffer,
+            pixels: Pixels::I420,
+        }
+    }
+}
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Format {
@@ -76,9 +110,12 @@ pub struct I420Layout {
 }
 
 impl I420Layout {
-    /// With a plane of alpha behind the others, as A420 has it: its offset is `size`, its stride the luma's.
-    pub fn size_with_alpha(&self) -> usize {
-        self.size + self.stride[0] * self.height.next_multiple_of(2)
+    /// Of a whole frame. The plane of alpha of A420 has `size` as its offset, and the luma's stride.
+    pub fn size_of(&self, pixels: Pixels) -> usize {
+        match pixels {
+            Pixels::I420 => self.size,
+            Pixels::A420 => self.size + self.stride[0] * self.height.next_multiple_of(2),
+        }
     }
 
     pub fn new(width: usize, height: usize) -> Self {
@@ -122,7 +159,7 @@ mod tests {
             let info = gst_video::VideoInfo::builder(gst_video::VideoFormat::A420, width, height)
                 .build()
                 .unwrap();
-            assert_eq!(ours.size_with_alpha(), info.size());
+            assert_eq!(ours.size_of(Pixels::A420), info.size());
             assert_eq!(ours.size, info.offset()[3]);
             assert_eq!(ours.stride[0] as i32, info.stride()[3]);
         }

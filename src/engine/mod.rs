@@ -33,7 +33,7 @@ use clock::Clock;
 use desk::console::Channel;
 use desk::{Desk, LatestLevels, Sound};
 use encode::Encoder;
-use format::Format;
+use format::{Format, Frame};
 use gstreamer as gst;
 use health::{Gauge, ProgrammeGauge, Reporter};
 use mix::look::Looks;
@@ -152,7 +152,7 @@ impl Engine {
         let clip = encode::clip::Slate {
             programme: spec.programme.clone(),
             candidate,
-            picture: face.clone(),
+            picture: face.buffer.clone(),
         };
         // The mix before the sources, so that nothing of theirs waits and grows old.
         let (sounds, desk_inputs) = mpsc::sync_channel(INPUT_QUEUE);
@@ -301,14 +301,14 @@ impl Engine {
 }
 
 /// What is shown of each source while it is lost. Sources that name the same picture share it.
-fn slates(sources: &[Source], format: &Format) -> Vec<gst::Buffer> {
-    let mut known: BTreeMap<&Path, gst::Buffer> = BTreeMap::new();
+fn slates(sources: &[Source], format: &Format) -> Vec<Frame> {
+    let mut known: BTreeMap<&Path, Frame> = BTreeMap::new();
     let slate = |source: &'_ Source| {
         let (slate, trouble) = capture::slate(source, format);
         if let Some(text) = trouble {
             tracing::warn!(source = source.id, "its slate: {text}");
         }
-        slate
+        Frame::opaque(slate)
     };
     let mut slates = Vec::new();
     for source in sources {

@@ -6,6 +6,7 @@
 )]
 
 mod clips;
+mod evening;
 mod looks;
 mod pixels;
 mod rig;

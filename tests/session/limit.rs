@@ -68,6 +68,76 @@ fn linkedin_is_ended_before_it_cuts_at_240_s() {
     }
 }
 
+/// The luma of each frame of a recording where it is darkest, as a viewer's decoder gives it.
+fn luma_of(recording: &std::path::Path) -> Vec<u8> {
+    let decoded = std::process::Command::new("ffmpeg")
+        .args(["-v", "error", "-i"])
+        .arg(recording)
+        .args(["-vf", "scale=2:2:flags=area", "-fps_mode", "passthrough"])
+        .args(["-pix_fmt", "gray", "-f", "rawvideo", "-"])
+        .output()
+        .unwrap();
+    let quarters = decoded.stdout.as_chunks::<4>().0.iter();
+    quarters
+        .filter_map(|quarters| quarters.iter().min().copied())
+        .collect()
+}
+
+/// Where a scene is to close the show, the guard takes it in the place of the slate, and lays nothing over the programme.
+#[test]
+fn a_closing_scene_is_taken_before_the_end() {
+    const CLOSING_S: u64 = 5;
+    let addr = address();
+    let mut rig = Box::new(&format!(
+        "[[source]]\nid = \"bye\"\nkind = \"image\"\npath = \"bye.png\"\n\
+         [[scene]]\nid = \"wide\"\nlayers = [{{ source = \"main\" }}]\n\
+         [[scene]]\nid = \"goodbye\"\nlayers = [{{ source = \"bye\" }}]\n\
+         [session]\nclosing_s = {CLOSING_S}\nclosing_scene = \"goodbye\"\n\
+         [[destination]]\nid = \"show\"\nplatform = \"linkedin\"\nserver = \"rtmp://{addr}/live\"\n\
+         key = \"guarded-key-of-one-event\"\nlimit_s = 24\nmargin_s = 14\n\
+         [[recording]]\nid = \"master\"\nkind = \"copy\"\npath = \"RECORDINGS\"\n"
+    ));
+    // White: nothing of the test picture is as bright all over.
+    let white = image::RgbImage::from_pixel(480, 270, image::Rgb([255; 3]));
+    white.save(rig.path().join("bye.png")).unwrap();
+    let mut ingest = Ingest::listen(rig.path(), addr, &["--as", "linkedin", "--limit", "24"]);
+    rig.start(&["--live"]);
+    assert_eq!(rig.wait_state("ON AIR")["scene"], "wide");
+    let closing = rig.wait("the closing scene", |status| status["scene"] == "goodbye");
+    assert_eq!(closing["state"], "ON AIR", "it is no slate");
+    rig.wait_state("ENDED");
+    rig.end();
+
+    let log = rig.log();
+    let closed = of_kind(&log, "closing_scene");
+    assert_eq!(closed.len(), 1, "{closed:?}");
+    assert_eq!(closed[0]["scene"], "goodbye");
+    let taken = of_kind(&log, "scene_taken");
+    assert_eq!(taken[0]["scene"], "goodbye", "{taken:?}");
+    let at = |entry: &serde_json::Value| entry["elapsed_s"].as_f64().unwrap();
+    let reached = of_kind(&log, "limit_reached")[0];
+    let shown = at(reached) - at(closed[0]);
+    assert!((shown - CLOSING_S as f64).abs() < 1.5, "{shown} s");
+
+    let report = ingest.report();
+    let publishes = report["streams"][0]["publishes"].as_array().unwrap();
+    assert_eq!(publishes.len(), 1);
+    assert_eq!(publishes[0]["ended"], "deleted", "{publishes:?}");
+    // What went out is the programme up to its end, and its end is the scene; a slate has no stamps.
+    assert!(ingest.arrived().iter().all(Option::is_some), "no slate");
+    let files = regia_testkit::flv::files(&rig.path().join("ingest/arrived"));
+    assert_eq!(files.len(), 1, "{files:?}");
+    let luma = luma_of(&files[0]);
+    let bright = luma.iter().rev().take_while(|luma| **luma > 200).count();
+    println!("{bright} of {} frames are the closing scene", luma.len());
+    assert!(
+        (bright as f64 - CLOSING_S as f64 * 30.0).abs() < 45.0,
+        "{bright} frames of the closing scene"
+    );
+    assert!(luma[..luma.len() - bright].iter().all(|luma| *luma <= 200));
+    assert_every_frame(&rig.recorded());
+}
+
 #[test]
 fn a_rollover_loses_nothing() {
     let addr = address();

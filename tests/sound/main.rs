@@ -6,8 +6,10 @@
 )]
 
 mod desk;
+mod follow;
 mod loudness;
 mod measure;
+mod mute;
 mod servers;
 #[path = "../engine/support.rs"]
 #[allow(dead_code, reason = "what the engine's own tests use of it is more")]

@@ -9,6 +9,7 @@ mod bad_input;
 mod daemon;
 mod kinds;
 mod loss;
+mod reload;
 #[path = "../engine/support.rs"]
 #[allow(dead_code, reason = "what the engine's own tests use of it is more")]
 mod support;

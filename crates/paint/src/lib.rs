@@ -98,30 +98,119 @@ pub fn double(out: &mut [u8], chroma: &[u8]) {
     }
 }
 
-/// What near a colour is transparent, by its place in the chroma plane.
-pub struct ChromaTable(Vec<u8>);
+/// Takes as much off each luma sample as `less` says, down to black.
+pub fn darken(out: &mut [u8], from: &[u8], less: &[u8]) {
+    for ((out, from), less) in out.iter_mut().zip(from).zip(less) {
+        *out = from.saturating_sub(*less).max(16.min(*from));
+    }
+}
+
+/// What near a colour is transparent, and what of it has spilled onto the rest, by the place in the chroma plane.
+pub struct ChromaTable {
+    alpha: Vec<u8>,
+    clean: Vec<Clean>,
+}
+
+/// A chroma sample without the spill, and what its luma loses with it.
+#[derive(Clone, Copy)]
+struct Clean {
+    u: u8,
+    v: u8,
+    less: u8,
+}
+
+/// Shares of red, green and blue in luma (BT.709).
+const SHARES: [f64; 3] = [0.2126, 0.7152, 0.0722];
+/// Red and blue less luma, at their most, by which V and U are scaled to 224 steps.
+const RED_RANGE: f64 = 1.5748;
+const BLUE_RANGE: f64 = 1.8556;
 
 impl ChromaTable {
     /// `u` and `v` as in a picture. A distance of 1 is that from grey to the purest colour; up to `similarity` all is gone, and
-    /// from there it comes back over `smoothness`.
+    /// from there it comes back over `smoothness`. What is half gone loses its spill; the screen's light is on more than that, so
+    /// what is farther away loses ever less of it, and from grey on nothing.
     pub fn new(u: u8, v: u8, similarity: f64, smoothness: f64) -> Self {
         const UNIT: f64 = 112.0;
-        let alpha = |at: usize| {
+        let beyond = |at: usize, from: f64, over: f64| {
             let du = (at >> 8) as f64 - f64::from(u);
             let dv = (at & 255) as f64 - f64::from(v);
-            let distance = du.hypot(dv) / UNIT;
-            let kept = (distance - similarity) / smoothness.max(1e-6);
-            (kept.clamp(0.0, 1.0) * 255.0).round() as u8
+            ((du.hypot(dv) / UNIT - from) / over.max(1e-6)).clamp(0.0, 1.0)
         };
-        ChromaTable((0..1 << 16).map(alpha).collect())
+        let alpha = |at: usize| (beyond(at, similarity, smoothness) * 255.0).round() as u8;
+        let (whole, grey) = (similarity + smoothness, radius(u, v) / UNIT);
+        let key = colours(u, v);
+        let channel = (0..3).max_by(|a, b| key[*a].total_cmp(&key[*b]));
+        let clean = |at: usize| {
+            let amount = 1.0 - beyond(at, whole, grey - whole);
+            without_spill(
+                (at >> 8) as u8,
+                (at & 255) as u8,
+                channel.unwrap_or(1),
+                amount,
+            )
+        };
+        ChromaTable {
+            alpha: (0..1 << 16).map(alpha).collect(),
+            clean: (0..1 << 16).map(clean).collect(),
+        }
     }
 
     /// A row's alpha, for each chroma sample.
     pub fn alpha(&self, out: &mut [u8], u: &[u8], v: &[u8]) {
         for ((out, u), v) in out.iter_mut().zip(u).zip(v) {
-            let at = usize::from(*u) << 8 | usize::from(*v);
-            *out = self.0.get(at).copied().unwrap_or(255);
+            *out = self.alpha.get(place(*u, *v)).copied().unwrap_or(255);
         }
+    }
+
+    /// A row of chroma without the spill, and what its luma loses with it.
+    pub fn clean(&self, out: [&mut [u8]; 3], u: &[u8], v: &[u8]) {
+        let [out_u, out_v, less] = out;
+        let outs = out_u.iter_mut().zip(out_v).zip(less);
+        for (((out_u, out_v), less), (u, v)) in outs.zip(u.iter().zip(v)) {
+            if let Some(clean) = self.clean.get(place(*u, *v)) {
+                (*out_u, *out_v, *less) = (clean.u, clean.v, clean.less);
+            }
+        }
+    }
+}
+
+/// How far a chroma sample is from grey, in its own steps.
+fn radius(u: u8, v: u8) -> f64 {
+    (f64::from(u) - 128.0).hypot(f64::from(v) - 128.0)
+}
+
+#[inline]
+fn place(u: u8, v: u8) -> usize {
+    usize::from(u) << 8 | usize::from(v)
+}
+
+/// Red, green and blue of a chroma sample, each less its luma, at a range of 1.
+fn colours(u: u8, v: u8) -> [f64; 3] {
+    let red = (f64::from(v) - 128.0) / 224.0 * RED_RANGE;
+    let blue = (f64::from(u) - 128.0) / 224.0 * BLUE_RANGE;
+    let green = -(SHARES[0] * red + SHARES[2] * blue) / SHARES[1];
+    [red, green, blue]
+}
+
+/// The key's channel is no greater than the greater of the others, or not by as much.
+fn without_spill(u: u8, v: u8, channel: usize, amount: f64) -> Clean {
+    let mut rgb = colours(u, v);
+    let others = (0..3).filter(|other| *other != channel).map(|n| rgb[n]);
+    let spill = (rgb[channel] - others.fold(f64::MIN, f64::max)).max(0.0) * amount;
+    if spill == 0.0 {
+        return Clean { u, v, less: 0 };
+    }
+    rgb[channel] -= spill;
+    let less = SHARES[channel] * spill;
+    let step = |value: f64, range: f64| {
+        (128.0 + (value + less) / range * 224.0)
+            .round()
+            .clamp(0.0, 255.0) as u8
+    };
+    Clean {
+        u: step(rgb[2], BLUE_RANGE),
+        v: step(rgb[0], RED_RANGE),
+        less: (less * 219.0).round().clamp(0.0, 255.0) as u8,
     }
 }
 
@@ -193,5 +282,61 @@ mod tests {
         let mut alpha = [0];
         table.alpha(&mut alpha, &[42 + 39], &[26]);
         assert!((100..150).contains(&alpha[0]), "{alpha:?}");
+    }
+
+    fn cleaned(table: &ChromaTable, u: u8, v: u8) -> [u8; 3] {
+        let (mut out_u, mut out_v, mut less) = ([0], [0], [0]);
+        table.clean([&mut out_u, &mut out_v, &mut less], &[u], &[v]);
+        [out_u[0], out_v[0], less[0]]
+    }
+
+    #[test]
+    fn spill_goes_from_what_is_half_keyed_and_from_nothing_else() {
+        let over = |u: u8, v: u8, channel: usize| {
+            let rgb = colours(u, v);
+            let others = (0..3).filter(|n| *n != channel).map(|n| rgb[n]);
+            rgb[channel] - others.fold(f64::MIN, f64::max)
+        };
+        // Green and blue screens of BT.709, each with hair in front of it: half of it is the screen.
+        for (u, v, channel) in [(42, 26, 1), (240, 118, 2)] {
+            let table = ChromaTable::new(u, v, 0.3, 0.1);
+            let toward_grey = |distance: f64| {
+                let way = distance * 112.0 / radius(u, v);
+                let step =
+                    |key: u8| (f64::from(key) + (128.0 - f64::from(key)) * way).round() as u8;
+                (step(u), step(v))
+            };
+            for distance in [0.31, 0.35, 0.39] {
+                let (u, v) = toward_grey(distance);
+                let [clean_u, clean_v, less] = cleaned(&table, u, v);
+                assert!(over(u, v, channel) > 0.3 && less > 0);
+                // But for rounding.
+                assert!(
+                    over(clean_u, clean_v, channel) < 0.02,
+                    "{clean_u} {clean_v}"
+                );
+            }
+            // And farther away less of it is taken, down to nothing.
+            let mut left = 0.0;
+            for distance in [0.4, 0.6, 0.8, 0.9] {
+                let (u, v) = toward_grey(distance);
+                let [clean_u, clean_v, _] = cleaned(&table, u, v);
+                let kept = over(clean_u, clean_v, channel) / over(u, v, channel);
+                assert!((left - 0.05..=1.05).contains(&kept), "{kept} after {left}");
+                left = kept;
+            }
+            assert!(left > 0.5, "{left}");
+            // Skin, grey, and a shirt of red: as they were.
+            for (u, v) in [(110, 150), (128, 128), (102, 240)] {
+                assert_eq!(cleaned(&table, u, v), [u, v, 0]);
+            }
+        }
+    }
+
+    #[test]
+    fn darkening_ends_at_black() {
+        let mut row = [0; 4];
+        darken(&mut row, &[100, 20, 16, 7], &[30, 30, 0, 30]);
+        assert_eq!(row, [70, 16, 16, 7]);
     }
 }

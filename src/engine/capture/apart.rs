@@ -4,6 +4,7 @@
 use super::{Capture, End};
 use crate::engine::apart::wire::{self, Order, What};
 use crate::engine::error::EngineError;
+use crate::engine::format::{Frame, Pixels};
 use gstreamer as gst;
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -61,12 +62,13 @@ fn run(capture: &Capture, what: What, element: &'static str, package: &'static s
         fps: (format.fps.num, format.fps.den),
     };
     match Apart::open(&order) {
-        Ok(apart) => show(capture, apart, order.what.is_transparent()),
+        Ok(apart) if order.what.is_transparent() => show(capture, apart, Pixels::A420),
+        Ok(apart) => show(capture, apart, Pixels::I420),
         Err(error) => End::Failed(format!("the process for it can't be started: {error}")),
     }
 }
 
-fn show(capture: &Capture, mut apart: Apart, transparent: bool) -> End {
+fn show(capture: &Capture, mut apart: Apart, pixels: Pixels) -> End {
     let format = &capture.format;
     let (tell, said) = mpsc::sync_channel(2);
     let Some(out) = apart.child.stdout.take() else {
@@ -78,12 +80,7 @@ fn show(capture: &Capture, mut apart: Apart, transparent: bool) -> End {
     if let Err(error) = reading {
         return End::Failed(format!("no thread for it: {error}"));
     }
-    let layout = format.layout();
-    let size = if transparent {
-        layout.size_with_alpha()
-    } else {
-        layout.size
-    };
+    let size = format.layout().size_of(pixels);
     let mut shown = None;
     let mut heard = capture.clock.now();
     let mut next = format.fps.frame_at(heard) + 1;
@@ -117,8 +114,10 @@ fn show(capture: &Capture, mut apart: Apart, transparent: bool) -> End {
         if let Some(frame) = &shown
             && capture.feed.picture
         {
-            let frame = frame.clone();
-            // Of one that is transparent in parts the frame has a plane of alpha as well (A420): the mix sees it by its size.
+            let frame = Frame {
+                buffer: frame.clone(),
+                pixels,
+            };
             if capture.feed.video(at, frame).is_err() {
                 return End::Stopped;
             }

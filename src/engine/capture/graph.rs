@@ -6,6 +6,7 @@ use crate::engine::clock::{Clock, to_clock_time, to_media_time};
 use crate::engine::elements::make;
 use crate::engine::encode::caps_filter;
 use crate::engine::error::EngineError;
+use crate::engine::format::Frame;
 use crate::media::{MediaTime, Track};
 use gstreamer as gst;
 use gstreamer::prelude::*;
@@ -111,9 +112,14 @@ pub struct Tails {
     clock: Clock,
     placement: Arc<dyn Placement>,
     happened: Sender<Happened>,
-    /// When the last sample came, on the monotonic clock in µs; 0: none yet.
+    /// When the last sample came, on the monotonic clock in µs; or `NONE_YET`, or `OVER`.
     last: Arc<AtomicI64>,
 }
+
+/// Nothing came since the pipeline began, or since it was called lost.
+const NONE_YET: i64 = 0;
+/// It failed while nothing came. At that its decoders give what they still held, which is from before the loss.
+const OVER: i64 = -1;
 
 impl Graph {
     /// An empty pipeline on the engine's clock, whose running time is zero at `base`.
@@ -123,11 +129,21 @@ impl Graph {
         pipeline.set_start_time(gst::ClockTime::NONE);
         pipeline.set_base_time(to_clock_time(base));
         let (happened, happenings) = mpsc::channel();
+        let last = Arc::new(AtomicI64::new(NONE_YET));
         if let Some(bus) = pipeline.bus() {
-            let happened = happened.clone();
+            let (happened, last) = (happened.clone(), Arc::clone(&last));
             bus.set_sync_handler(move |_, message| {
                 let what = match message.view() {
-                    gst::MessageView::Error(error) => Some(Happened::Failed(error_text(error))),
+                    gst::MessageView::Error(error) => {
+                        // Unless something came just now.
+                        let _ = last.compare_exchange(
+                            NONE_YET,
+                            OVER,
+                            Ordering::Relaxed,
+                            Ordering::Relaxed,
+                        );
+                        Some(Happened::Failed(error_text(error)))
+                    }
                     gst::MessageView::Eos(_) => Some(Happened::Ended),
                     _ => None,
                 };
@@ -145,7 +161,7 @@ impl Graph {
             clock: capture.clock.clone(),
             placement,
             happened,
-            last: Arc::default(),
+            last,
         };
         Graph {
             pipeline,
@@ -206,10 +222,9 @@ impl Graph {
         let mut began = capture.clock.now();
         let mut flowed = false;
         loop {
-            // Zero: nothing since it began, or since it was called lost.
             let last = MediaTime(self.tails.last.load(Ordering::Relaxed));
             let quiet = capture.clock.now().since(began.max(last));
-            let (limit, give_up) = match (flowed, last == MediaTime::ZERO) {
+            let (limit, give_up) = match (flowed, last == MediaTime(NONE_YET)) {
                 (false, true) => (patience.at_start, true),
                 (true, true) => (patience.later, true),
                 (_, false) => (patience.quiet, patience.quiet == patience.later),
@@ -222,7 +237,7 @@ impl Graph {
                 capture.report_lost(text);
                 began = last;
                 // The next sample says that it flows again.
-                self.tails.last.store(0, Ordering::Relaxed);
+                self.tails.last.store(NONE_YET, Ordering::Relaxed);
                 continue;
             };
             match self.happenings.recv_timeout(left) {
@@ -332,7 +347,7 @@ impl Tails {
     }
 
     fn deliver_video(&self, sample: &gst::Sample) -> Result<(), Closed> {
-        let Some((buffer, running)) = timed_buffer(sample) else {
+        let Some((buffer, running)) = timed_buffer(sample).filter(|_| !self.is_over()) else {
             return Ok(());
         };
         let duration = buffer.duration().or_else(|| frame_length(sample));
@@ -342,11 +357,12 @@ impl Tails {
             duration.map_or(Duration::ZERO, Into::into),
         )?;
         self.seen();
-        self.feed.video(at, buffer)
+        // As the tail's caps say.
+        self.feed.video(at, Frame::opaque(buffer))
     }
 
     fn deliver_audio(&self, sample: &gst::Sample) -> Result<(), Closed> {
-        let Some((buffer, running)) = timed_buffer(sample) else {
+        let Some((buffer, running)) = timed_buffer(sample).filter(|_| !self.is_over()) else {
             return Ok(());
         };
         let Ok(bytes) = buffer.map_readable() else {
@@ -365,8 +381,12 @@ impl Tails {
         self.feed.audio(at, samples)
     }
 
+    fn is_over(&self) -> bool {
+        self.last.load(Ordering::Relaxed) == OVER
+    }
+
     fn seen(&self) {
-        if self.last.swap(self.clock.now().0, Ordering::Relaxed) == 0 {
+        if self.last.swap(self.clock.now().0, Ordering::Relaxed) == NONE_YET {
             // Nobody listens any more: the source is being taken down.
             let _ = self.happened.send(Happened::Flowing);
         }

@@ -4,7 +4,7 @@ use super::{Capture, End, dimensions, readable};
 use crate::engine::elements::make;
 use crate::engine::encode::caps_filter;
 use crate::engine::error::EngineError;
-use crate::engine::format::Format;
+use crate::engine::format::{Format, Frame};
 use gstreamer as gst;
 use gstreamer::glib;
 use gstreamer::prelude::*;
@@ -21,7 +21,7 @@ const AHEAD: Duration = Duration::from_millis(10);
 
 pub fn run(capture: &Capture, path: &Path) -> End {
     let frame = match decode(path, &capture.format) {
-        Ok(frame) => frame,
+        Ok(frame) => Frame::opaque(frame),
         Err(text) => return End::Failed(text),
     };
     capture.report_live();

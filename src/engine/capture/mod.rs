@@ -27,7 +27,7 @@ pub use cue::Cue;
 use super::clock::Clock;
 use super::desk::Sound;
 use super::error::EngineError;
-use super::format::Format;
+use super::format::{Format, Frame};
 use super::health::Gauge;
 use super::mix::{Input, Picture};
 use super::out::Out;
@@ -68,8 +68,8 @@ pub struct Feed {
 pub struct Closed;
 
 impl Feed {
-    fn video(&self, at: MediaTime, frame: gst::Buffer) -> Result<(), Closed> {
-        self.gauge.picture(at, &frame);
+    fn video(&self, at: MediaTime, frame: Frame) -> Result<(), Closed> {
+        self.gauge.picture(at, &frame.buffer);
         let picture = Picture {
             source: self.source,
             at,

@@ -16,13 +16,17 @@ const CALLER: Patience = Patience {
     quiet: QUIET,
     later: LATER,
 };
-/// Who calls us may take all day.
+/// Who calls us may take all day. One that was started anew calls anew, and while its dead connection is kept, for 5 s, srtsrc reads
+/// no other: it would take the call, and then end it with the dead one. So this is the longest that a cut network may last without
+/// a new call.
 const LISTENER: Patience = Patience {
     at_start: Duration::from_secs(24 * 3_600),
     quiet: QUIET,
-    later: LATER,
+    later: Duration::from_secs(2),
 };
 const QUIET: Duration = Duration::from_millis(1_200);
+/// How soon srtsrc sees that it is to end, in ms.
+const POLL_MS: u32 = 100;
 /// SRT gives a connection up after 5 s (SRTO_PEERIDLETIMEO); until then the stream goes on as soon as the network does.
 const LATER: Duration = Duration::from_secs(8);
 
@@ -85,6 +89,7 @@ fn play(
     let graph = Graph::new(capture, capture.clock.now(), Arc::new(placement));
     decode::add(&graph, uri, move |source| {
         set(source, "latency", &properties.latency_ms.to_string());
+        set(source, "poll-timeout", &POLL_MS.to_string());
         // A stream that begins anew in the middle of a pipeline has other times; a new pipeline is ready as soon.
         set(source, "auto-reconnect", "false");
         if let Some(id) = &properties.stream_id {

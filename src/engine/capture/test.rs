@@ -5,6 +5,7 @@
 use super::picture::{Moment, TestPicture};
 use super::tone;
 use super::{Capture, End};
+use crate::engine::format::Frame;
 use crate::media::MediaTime;
 use gstreamer as gst;
 use gstreamer::prelude::*;
@@ -53,7 +54,8 @@ fn play(capture: &Capture) -> Result<End, End> {
                 clock: &clock,
                 flash: tone::is_flash(format.fps, frame),
             };
-            capture.feed.video(at, draw(&pool, &picture, &moment)?)?;
+            let frame = draw(&pool, &picture, &moment)?;
+            capture.feed.video(at, Frame::opaque(frame))?;
         }
         frame += 1;
     }

@@ -6,6 +6,7 @@ pub mod console;
 mod delay;
 mod duck;
 mod filter;
+mod gating;
 mod limiter;
 mod meter;
 mod ramp;

@@ -304,6 +304,31 @@ mod tests {
     }
 
     #[test]
+    fn a_mute_is_half_a_cosine_and_nothing_else() {
+        const BEGINS: usize = 9_613;
+        let ramp = QUICK_MS * RATE as usize / 1_000;
+        let mut strip = strip(SourceAudio::default());
+        let before = tone(997.0, 0.1, 0.5);
+        let mut sound = before.clone();
+        let (first, second) = sound.split_at_mut(BEGINS * 2);
+        strip.process(first);
+        strip.set(SourceAudio {
+            mute: true,
+            ..SourceAudio::default()
+        });
+        strip.process(second);
+        let differs = (0..before.len()).map(|n| {
+            let way = (n / 2).saturating_sub(BEGINS).min(ramp) as f32 / ramp as f32;
+            let ideal = 0.5 * (1.0 + (std::f32::consts::PI * way).cos());
+            (sound[n] - before[n] * ideal).abs()
+        });
+        let worst = differs.fold(0.0, f32::max);
+        assert!(worst < 1e-6, "{worst}");
+        assert!(click_db(&sound) < -90.0, "{}", click_db(&sound));
+        assert!(sound[(BEGINS + ramp) * 2..].iter().all(|s| *s == 0.0));
+    }
+
+    #[test]
     fn it_follows_its_scene_unless_it_stays() {
         let mut follows = strip(SourceAudio::default());
         follows.set_visible(false, 24_000, 0);

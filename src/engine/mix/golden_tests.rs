@@ -6,7 +6,7 @@ use super::painter::{Image, Images, Painter};
 use super::plan::{Base, Key, Layers, Plan, Step, Way, moved};
 use crate::config::*;
 use crate::engine::capture::picture::{Moment, TestPicture};
-use crate::engine::format::I420Layout;
+use crate::engine::format::{Frame, I420Layout, Pixels};
 use crate::engine::titles::Drawing;
 use gstreamer as gst;
 use std::path::PathBuf;
@@ -19,10 +19,12 @@ const SIZE: Size = Size {
 /// Other versions of GStreamer's scaler round otherwise.
 const TOLERANCE: i32 = 6;
 
-/// "stage" is the test picture, "green" a presenter before green, "blue" a plane, "glass" transparent at its right.
+/// "stage" is the test picture, "green" a presenter before green and "hair" one whose edge is half green, "blue" a plane, "glass"
+/// transparent at its right.
 struct Sources {
     stage: gst::Buffer,
     green: gst::Buffer,
+    hair: gst::Buffer,
     blue: gst::Buffer,
     glass: gst::Buffer,
 }
@@ -67,6 +69,13 @@ impl Sources {
                 [173, 42, 26]
             }
         });
+        // From skin to green over 24 pixels.
+        let hair = plane(|x, y| {
+            let (dx, dy) = (x as f64 - 160.0, y as f64 - 100.0);
+            let green = ((dx.hypot(dy) - 58.0) / 24.0).clamp(0.0, 1.0);
+            let part = |skin: f64, key: f64| (skin + (key - skin) * green) as u8;
+            [part(140.0, 173.0), part(110.0, 42.0), part(150.0, 26.0)]
+        });
         let blue = plane(|x, _| [60 + (x / 4) as u8, 200, 100]);
         let mut glass = plane(|_, y| [200 - y as u8 / 2, 90, 190]);
         for _ in 0..SIZE.height {
@@ -76,6 +85,7 @@ impl Sources {
         Sources {
             stage: buffer(stage),
             green: buffer(green),
+            hair: buffer(hair),
             blue: buffer(blue),
             glass: buffer(glass),
         }
@@ -87,11 +97,20 @@ impl Images for Sources {
         let frame = match layer.content.source()? {
             "stage" => &self.stage,
             "green" => &self.green,
+            "hair" => &self.hair,
             "blue" => &self.blue,
             "glass" => &self.glass,
             _ => return None,
         };
-        Some(Image::of_source(frame.clone(), SIZE))
+        let pixels = match layer.content.source()? {
+            "glass" => Pixels::A420,
+            _ => Pixels::I420,
+        };
+        let frame = Frame {
+            buffer: frame.clone(),
+            pixels,
+        };
+        Some(Image { frame, size: SIZE })
     }
 
     fn drawings(&self, _: &Layer, _: Option<&str>) -> (&[Drawing], Outline) {
@@ -167,6 +186,10 @@ fn plans() -> Vec<(&'static str, Plan)> {
         }),
         ..Layer::full("green")
     };
+    let spilled = Layer {
+        content: Content::Source("hair".into()),
+        ..keyed.clone()
+    };
     let quad = [
         at("stage", 0.0, 0.0, 0.5, 0.5),
         at("blue", 0.5, 0.0, 0.5, 0.5),
@@ -213,6 +236,7 @@ fn plans() -> Vec<(&'static str, Plan)> {
         ),
         ("quad", one(quad)),
         ("chroma-key", one([stage(), keyed])),
+        ("chroma-key-spill", one([stage(), spilled])),
         ("alpha", one([stage(), Layer::full("glass")])),
         (
             "partly-outside",

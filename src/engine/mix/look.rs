@@ -11,7 +11,7 @@ use crate::bridge::report::Levels;
 use crate::config::{Border, Colour, Layer, Place};
 use crate::engine::capture::picture::{Area, Canvas, Colour as Paint, WHITE, text_width};
 use crate::engine::desk::LatestLevels;
-use crate::engine::format::{Format, I420Layout};
+use crate::engine::format::{Format, Frame, I420Layout};
 use crate::engine::out::Out;
 use crate::engine::titles::Drawing;
 use gstreamer as gst;
@@ -29,7 +29,7 @@ const GREEN: Colour = Colour::opaque(30, 180, 60);
 pub struct Snapshot {
     pub programme: gst::Buffer,
     /// Of each source, or its slate.
-    pub sources: Vec<(String, gst::Buffer)>,
+    pub sources: Vec<(String, Frame)>,
     pub preview: Option<Ready>,
     /// Sources that are seen on air, and in preview.
     pub on_air: BTreeSet<String>,
@@ -116,7 +116,7 @@ impl Studio {
     ) -> Result<Vec<(View, bytes::Bytes)>, PaintError> {
         let mut pictures = Vec::new();
         for (id, frame) in &snapshot.sources {
-            pictures.push((View::Source(id.clone()), self.small.encode(frame)?));
+            pictures.push((View::Source(id.clone()), self.small.encode(&frame.buffer)?));
         }
         let programme = self.small.encode(&snapshot.programme)?;
         pictures.push((View::Programme, programme));
@@ -169,7 +169,7 @@ impl Studio {
             } else {
                 snapshot.ready.contains(id).then_some(GREEN)
             };
-            put(*tile, tally, Some(frame));
+            put(*tile, tally, Some(&frame.buffer));
         }
         let mut picture = self.wide_painter.compose(&layers, &shown)?;
         let layout = I420Layout::new(self.wide.width, self.wide.height);
@@ -316,7 +316,10 @@ impl Images for There<'_> {
     fn image(&self, layer: &Layer) -> Option<Image> {
         let id = layer.content.source()?;
         let found = self.snapshot.sources.iter().find(|(known, _)| known == id);
-        found.map(|(_, frame)| Image::of_source(frame.clone(), self.size))
+        found.map(|(_, frame)| Image {
+            frame: frame.clone(),
+            size: self.size,
+        })
     }
 
     fn drawings(&self, layer: &Layer, _: Option<&str>) -> (&[Drawing], Outline) {
@@ -340,9 +343,9 @@ impl Images for Shown {
         let number: usize = layer.content.source()?.parse().ok()?;
         let frame = self.frames.get(number)?.clone();
         Some(Image {
-            frame,
+            // A page is shown as it is, on black where it paints nothing.
+            frame: Frame::opaque(frame),
             size: self.size,
-            alpha: false,
         })
     }
 

@@ -18,7 +18,7 @@ use super::capture::Cue;
 use super::clock::{Clock, to_clock_time};
 use super::desk::Sound;
 use super::encode::VideoInput;
-use super::format::Format;
+use super::format::{Format, Frame};
 use super::health::ProgrammeGauge;
 use super::health::alarms::Expect;
 use super::out::Out;
@@ -65,8 +65,7 @@ pub struct Picture {
     /// Index into `EngineSpec::sources`.
     pub source: usize,
     pub at: MediaTime,
-    /// I420, or A420 of a source that is transparent in parts.
-    pub frame: gst::Buffer,
+    pub frame: Frame,
     /// Of a clip: which time it is that it plays, and `at` counts from its start.
     pub round: Option<u32>,
 }
@@ -81,7 +80,7 @@ pub struct Mix {
     pub clock: Clock,
     pub format: Format,
     /// Of each source.
-    pub slates: Vec<gst::Buffer>,
+    pub slates: Vec<Frame>,
     pub spec: EngineSpec,
     pub switcher: Switcher,
     /// Of the sources that are clips.
@@ -170,7 +169,7 @@ impl Mix {
 
 struct Running {
     mix: Mix,
-    grid: Grid<gst::Buffer>,
+    grid: Grid<Frame>,
     agenda: Agenda<(u64, MediaTime, MixCommand)>,
     /// The sources that the next frame may show.
     visible: Vec<usize>,
@@ -460,8 +459,8 @@ impl Running {
 
 /// What the sources show at one point.
 struct Now<'a> {
-    grid: &'a Grid<gst::Buffer>,
-    slates: &'a [gst::Buffer],
+    grid: &'a Grid<Frame>,
+    slates: &'a [Frame],
     ids: &'a BTreeMap<String, usize>,
     titles: &'a Titles,
     format: &'a Format,
@@ -469,7 +468,7 @@ struct Now<'a> {
 }
 
 impl Now<'_> {
-    fn shown(&self, id: &str) -> Option<&gst::Buffer> {
+    fn shown(&self, id: &str) -> Option<&Frame> {
         let (frame, _) = self.grid.shown(*self.ids.get(id)?)?;
         Some(frame)
     }
@@ -489,7 +488,10 @@ impl Images for Now<'_> {
             .shown(id)
             .or_else(|| self.shown(layer.or.as_deref()?))
             .or_else(|| self.slates.get(*self.ids.get(id)?))?;
-        Some(Image::of_source(frame.clone(), self.size))
+        Some(Image {
+            frame: frame.clone(),
+            size: self.size,
+        })
     }
 
     fn drawings(&self, layer: &Layer, overlay: Option<&str>) -> (&[Drawing], Outline) {

@@ -6,7 +6,7 @@
 use super::geometry::{Outline, Rect, Size, Tile, even, tile};
 use super::plan::{Base, Key, Plan, Step, Way};
 use crate::config::{ChromaKey, Colour, Layer, Side};
-use crate::engine::format::I420Layout;
+use crate::engine::format::{Frame, I420Layout, Pixels};
 use crate::engine::titles::Drawing;
 use gst_video::{VideoFormat, VideoFrameRef, VideoInfo};
 use gstreamer as gst;
@@ -23,17 +23,14 @@ const BLACK: [u8; 3] = [16, 128, 128];
 /// What a layer shows.
 #[derive(Clone, Debug)]
 pub struct Image {
-    pub frame: gst::Buffer,
+    pub frame: Frame,
     pub size: Size,
-    /// It is A420 rather than I420.
-    pub alpha: bool,
 }
 
 impl Image {
-    /// A source's frame, of the programme's size. One that is transparent in parts has a plane more.
-    pub fn of_source(frame: gst::Buffer, size: Size) -> Self {
-        let alpha = frame.size() >= size.width * size.height * 5 / 2;
-        Image { frame, size, alpha }
+    /// It is transparent in parts.
+    fn has_alpha(&self) -> bool {
+        self.frame.pixels == Pixels::A420
     }
 }
 
@@ -77,13 +74,45 @@ struct Alphas {
     upper: Vec<u8>,
     lower: Vec<u8>,
     chroma: Vec<u8>,
+    clean: Clean,
+}
+
+/// Rows of a picture before a key, without what the key's colour has spilled.
+#[derive(Default)]
+struct Clean {
+    upper: Vec<u8>,
+    lower: Vec<u8>,
+    u: Vec<u8>,
+    v: Vec<u8>,
+    /// What luma loses, for each sample of chroma, and of luma.
+    less: Vec<u8>,
+    less_wide: Vec<u8>,
+}
+
+impl Clean {
+    fn resize(&mut self, width: usize) {
+        for row in [&mut self.upper, &mut self.lower, &mut self.less_wide] {
+            row.resize(width, 0);
+        }
+        for row in [&mut self.u, &mut self.v, &mut self.less] {
+            row.resize(width / 2, 0);
+        }
+    }
+
+    /// From two rows of luma and the one of chroma that is theirs.
+    fn take(&mut self, key: &ChromaTable, luma: [&[u8]; 2], u: &[u8], v: &[u8]) {
+        key.clean([&mut self.u, &mut self.v, &mut self.less], u, v);
+        paint::double(&mut self.less_wide, &self.less);
+        paint::darken(&mut self.upper, luma[0], &self.less_wide);
+        paint::darken(&mut self.lower, luma[1], &self.less_wide);
+    }
 }
 
 struct Scaler {
     picture: Size,
     from: Rect,
     to: Rect,
-    alpha: bool,
+    pixels: Pixels,
     converter: gst_video::VideoConverter,
 }
 
@@ -106,7 +135,7 @@ struct Picture<'a> {
 
 impl Picture<'_> {
     fn is_opaque(&self) -> bool {
-        self.weight >= WHOLE && self.layer.chroma_key.is_none() && !self.image.alpha
+        self.weight >= WHOLE && self.layer.chroma_key.is_none() && !self.image.has_alpha()
     }
 }
 
@@ -124,7 +153,7 @@ impl Piece<'_> {
             Piece::Picture(Picture { image, tile, .. })
                 if self.covers(size) && image.size == size && tile.from == size.whole() =>
             {
-                Some(&image.frame)
+                Some(&image.frame.buffer)
             }
             _ => None,
         }
@@ -332,6 +361,7 @@ impl Painter {
             upper,
             lower,
             chroma,
+            ..
         } = &mut self.alpha;
         upper.resize(seen.width, 0);
         lower.resize(seen.width, 0);
@@ -370,8 +400,7 @@ impl Painter {
         target: &mut gst::BufferRef,
         piece: &Picture,
     ) -> Painted<()> {
-        let format = [VideoFormat::I420, VideoFormat::A420][usize::from(piece.image.alpha)];
-        let info = info(format, self.size)?;
+        let info = info(piece.image.frame.pixels.video_format(), self.size)?;
         let from = VideoFrameRef::from_buffer_ref_readable(beside, &info)?;
         let mut onto = VideoFrameRef::from_buffer_ref_writable(target, &self.info)?;
         let strides = [0, 1].map(|plane| self.info.stride()[plane] as usize);
@@ -391,15 +420,17 @@ impl Painter {
             upper,
             lower,
             chroma,
+            clean,
         } = &mut self.alpha;
         upper.resize(width, 0);
         lower.resize(width, 0);
         chroma.resize(width / 2, 0);
+        clean.resize(width);
         let luma = |row: usize| row * strides[0] + x..row * strides[0] + x + width;
         for row in (y..y + height).step_by(2) {
             let colour = row / 2 * strides[1] + x / 2..row / 2 * strides[1] + (x + width) / 2;
             let rows = [luma(row), luma(row + 1)];
-            if key.is_none() && !piece.image.alpha {
+            if key.is_none() && !piece.image.has_alpha() {
                 for line in rows {
                     paint::mix_over(&mut onto_y[line.clone()], &from_y[line], piece.weight);
                 }
@@ -419,7 +450,7 @@ impl Painter {
                 upper.fill(255);
                 lower.fill(255);
             }
-            if piece.image.alpha {
+            if piece.image.has_alpha() {
                 paint::both(upper, &from_a[rows[0].clone()]);
                 paint::both(lower, &from_a[rows[1].clone()]);
             }
@@ -429,22 +460,33 @@ impl Painter {
             }
             paint::halve(chroma, upper, lower);
             let [first, second] = rows;
-            paint::key_over(&mut onto_y[first.clone()], &from_y[first], upper);
-            paint::key_over(&mut onto_y[second.clone()], &from_y[second], lower);
-            paint::key_over(&mut onto_u[colour.clone()], &from_u[colour.clone()], chroma);
-            paint::key_over(&mut onto_v[colour.clone()], &from_v[colour], chroma);
+            let (from_u, from_v) = (&from_u[colour.clone()], &from_v[colour.clone()]);
+            let from_luma = [&from_y[first.clone()], &from_y[second.clone()]];
+            let ([from_first, from_second], from_u, from_v) = match key {
+                Some(key) => {
+                    clean.take(key, from_luma, from_u, from_v);
+                    let luma = [clean.upper.as_slice(), clean.lower.as_slice()];
+                    (luma, clean.u.as_slice(), clean.v.as_slice())
+                }
+                None => (from_luma, from_u, from_v),
+            };
+            paint::key_over(&mut onto_y[first], from_first, upper);
+            paint::key_over(&mut onto_y[second], from_second, lower);
+            paint::key_over(&mut onto_u[colour.clone()], from_u, chroma);
+            paint::key_over(&mut onto_v[colour], from_v, chroma);
         }
         Ok(())
     }
 
     /// Scales a part of a picture into a part of a frame.
     fn scale(&mut self, image: &Image, target: &mut gst::BufferRef, tile: &Tile) -> Painted<()> {
-        let format = [VideoFormat::I420, VideoFormat::A420][usize::from(image.alpha)];
+        let pixels = image.frame.pixels;
+        let format = pixels.video_format();
         let from = info(format, image.size)?;
         let to = info(format, self.size)?;
         let same = |scaler: &Scaler| {
-            (scaler.picture, scaler.from, scaler.to, scaler.alpha)
-                == (image.size, tile.from, tile.to, image.alpha)
+            (scaler.picture, scaler.from, scaler.to, scaler.pixels)
+                == (image.size, tile.from, tile.to, pixels)
         };
         // The one that was used last stands last.
         let scaler = match self.scalers.iter().position(same) {
@@ -453,11 +495,11 @@ impl Painter {
                 picture: image.size,
                 from: tile.from,
                 to: tile.to,
-                alpha: image.alpha,
+                pixels,
                 converter: gst_video::VideoConverter::new(&from, &to, Some(scaling(tile)))?,
             },
         };
-        let source = VideoFrameRef::from_buffer_ref_readable(&image.frame, &from)?;
+        let source = VideoFrameRef::from_buffer_ref_readable(&image.frame.buffer, &from)?;
         let mut target = VideoFrameRef::from_buffer_ref_writable(target, &to)?;
         scaler.converter.frame_ref(&source, &mut target);
         if self.scalers.len() >= MOST_SCALERS {

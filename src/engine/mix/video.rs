@@ -18,9 +18,11 @@ use std::time::Duration;
 /// How long a grid point waits for its frame. Cameras deliver within a frame of the capture; this much also
 /// covers the longest wait for a 25 fps camera's next frame in a 30 fps programme.
 const PATIENCE: Duration = Duration::from_millis(40);
-/// A frozen picture is taken for a short fault so long; then the slate comes. An audience sees it within 1 s of the loss: with 700 ms
-/// here it was 1.03 to 1.18 s for sources that are a moment behind (files, SRT, RTMP).
+/// That nothing comes is taken for a short fault so long; then the slate comes, so that an audience sees it within 1 s of the loss.
 const SLATE_AFTER: Duration = Duration::from_millis(500);
+/// But not before the picture has stood still for so long: what came ahead of its time (files, SRT, RTMP: up to a second) is shown.
+/// (Counted from the last picture shown alone, as it was, the slate came after 0.95 to 1.5 s.)
+const FROZEN: Duration = Duration::from_millis(200);
 /// Farther behind than this (the machine slept) the grid is skipped, not made up for.
 const FORGIVEN: Duration = Duration::from_secs(2);
 /// A frame takes the grid point after its predecessor's if it lies within this many hundredths of a frame of it.
@@ -44,6 +46,9 @@ struct Track<F> {
     waiting: VecDeque<Waiting<F>>,
     /// The grid point of the newest frame.
     newest: Option<i64>,
+    /// Something came since `poll` was asked last, and when something did.
+    coming: bool,
+    came: MediaTime,
     shown: Option<Waiting<F>>,
     /// It is at the grid point that was given out last.
     fresh: bool,
@@ -87,6 +92,8 @@ impl<F: Clone> Grid<F> {
         let track = || Track {
             waiting: VecDeque::new(),
             newest: None,
+            coming: false,
+            came: MediaTime::ZERO,
             shown: None,
             fresh: false,
             clip: Clip {
@@ -159,8 +166,14 @@ impl<F: Clone> Grid<F> {
         track.is_some_and(|track| !track.clip.ready.is_empty())
     }
 
-    /// The next grid point, if it is time for it: `visible` sources have their frames, or it can be waited for them no longer.
+    /// The next grid point, if it is time for it: `visible` sources have their frames, or it can be waited for them no longer. To be
+    /// asked soon after frames came.
     pub fn poll(&mut self, now: MediaTime, visible: &[usize]) -> Option<Point> {
+        for track in &mut self.tracks {
+            if std::mem::take(&mut track.coming) {
+                track.came = now;
+            }
+        }
         if now.since(self.fps.frame_time(self.next)) > FORGIVEN {
             self.next = self.fps.frame_at(now);
         }
@@ -212,6 +225,7 @@ impl<F> Track<F> {
         }
         let slot = self.slot_of(fps, at);
         self.newest = Some(slot);
+        self.coming = true;
         self.waiting.push_back(Waiting { at, slot, frame });
     }
 
@@ -229,7 +243,12 @@ impl<F> Track<F> {
             || self
                 .shown
                 .as_ref()
-                .is_some_and(|shown| at.since(shown.at) < SLATE_AFTER)
+                .is_some_and(|shown| !self.is_lost(shown, at))
+    }
+
+    /// Whether nothing follows what it shows.
+    fn is_lost(&self, shown: &Waiting<F>, at: MediaTime) -> bool {
+        at.since(shown.at) >= FROZEN && at.since(self.came) >= SLATE_AFTER
     }
 
     /// Whether it has the frame of a point, or a later one that proves that none comes.
@@ -252,8 +271,8 @@ impl<F> Track<F> {
                 .as_ref()
                 .is_some_and(|shown| shown.slot == point.number);
         }
-        let old = |shown: &Waiting<F>| point.at.since(shown.at) >= SLATE_AFTER;
-        if !self.fresh && self.shown.as_ref().is_some_and(old) {
+        let lost = |shown: &Waiting<F>| self.is_lost(shown, point.at);
+        if !self.fresh && self.waiting.is_empty() && self.shown.as_ref().is_some_and(lost) {
             self.shown = None;
         }
     }
@@ -355,6 +374,36 @@ mod tests {
         track.handle_frame(0, ms(2_000), "b");
         let last = std::iter::from_fn(|| point(&mut track, ms(2_001))).last();
         assert_eq!(last.unwrap().1, Some(("b", Shows::New)));
+    }
+
+    #[test]
+    fn what_came_ahead_of_its_time_is_shown_before_the_slate() {
+        let mut track = Grid::new(FPS, 30, 1);
+        // Half a second at once, and then nothing more.
+        (0..15).for_each(|n| track.handle_frame(0, FPS.frame_time(30 + n), n));
+        let shown: Vec<Option<Shows>> = (1_000..2_000)
+            .filter_map(|now| point(&mut track, ms(now)))
+            .map(|(_, shown)| shown.map(|(_, shows)| shows))
+            .collect();
+        let count = |wanted| shown.iter().filter(|shows| **shows == wanted).count();
+        // It stands still for 200 ms.
+        assert_eq!(count(Some(Shows::New)), 15);
+        assert_eq!(count(Some(Shows::Repeat)), 5);
+        assert_eq!(shown.last(), Some(&None));
+    }
+
+    #[test]
+    fn what_is_always_late_is_shown_late() {
+        let mut track = Grid::new(FPS, 30, 1);
+        let mut slates = 0;
+        for n in 0..90 {
+            let now = FPS.frame_time(30 + n);
+            track.handle_frame(0, MediaTime(now.0 - 800_000), n);
+            while let Some((_, shown)) = point(&mut track, now) {
+                slates += usize::from(shown.is_none());
+            }
+        }
+        assert_eq!(slates, 0);
     }
 
     #[test]

@@ -68,10 +68,6 @@ pub async fn start(settings: Settings, memory: Option<Memory>) -> io::Result<Ses
         }
     };
     let keyring = Keyring::new(store.clone(), vault);
-    if let Some(rtmp) = &settings.rtmp {
-        let ids: Vec<String> = settings.sources.iter().map(|s| s.id.clone()).collect();
-        intake::start(rtmp, &ids, keyring.clone(), engine.inlet());
-    }
     let found = match &store {
         Some(store) => Found::look(&keyring, store, &settings).await,
         None => Ok(None),
@@ -88,6 +84,7 @@ pub async fn start(settings: Settings, memory: Option<Memory>) -> io::Result<Ses
         carriers,
         store.clone(),
         journal,
+        keyring.clone(),
     );
     actor.notices = notices;
     if let Some(found) = found {
@@ -165,8 +162,11 @@ struct Actor {
     clock: Clock,
     store: Option<Store>,
     journal: Journal,
+    keyring: Keyring,
 
     engine: EngineHandle,
+    /// For what is pushed to this engine; None: no source of it is pushed to.
+    intake: Option<intake::Listening>,
     /// The engine has given units, and none has been missed since.
     engine_gives: bool,
     engine_lost: Option<Instant>,
@@ -244,6 +244,7 @@ impl Actor {
         carriers: watch::Receiver<Carriers>,
         store: Option<Store>,
         journal: Journal,
+        keyring: Keyring,
     ) -> Self {
         let terms = terms::of(&settings);
         let gather = gather(settings.programme.video.tune);
@@ -256,6 +257,8 @@ impl Actor {
             clock: Clock::of_this_boot(),
             journal,
             store,
+            intake: intake::start(&settings, keyring.clone(), engine.inlet()),
+            keyring,
             engine,
             engine_gives: false,
             engine_lost: None,

@@ -5,6 +5,7 @@ use super::{Actor, Shown, carriers, spec, start_engine, terms, wants_slate};
 use crate::bridge::supervisor::EngineOutput;
 use crate::config::Settings;
 use crate::session::control::Control;
+use crate::session::intake;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -68,10 +69,21 @@ impl Actor {
         if wants_slate(&settings) {
             self.engine.want_slate();
         }
+        if settings.rtmp != self.settings.rtmp {
+            self.end_intake().await;
+            self.intake = intake::start(&settings, self.keyring.clone(), self.engine.inlet());
+        }
         self.control =
             Control::new(terms::of(&settings)).closing_with(super::closing_scene(&settings));
         self.settings = settings;
         self.taken(shown)
+    }
+
+    /// Nothing is pushed any more, and what follows may listen at the same address.
+    async fn end_intake(&mut self) {
+        if let Some(intake) = self.intake.take() {
+            intake.end().await;
+        }
     }
 
     fn not_taken(mut self, error: &io::Error) -> Self {
@@ -109,6 +121,7 @@ impl Actor {
         if ended.await.is_err() {
             error!("the engine does not end; the new one may find its devices taken");
         }
+        self.end_intake().await;
         let started = match start_engine(&settings) {
             Ok(started) => carriers(&settings)
                 .await
@@ -122,7 +135,8 @@ impl Actor {
         self.mix_is_gone();
         *engine = output;
         let store = self.store.clone();
-        let mut next = Actor::new(settings, handle, carriers, store, self.journal);
+        let (journal, keyring) = (self.journal, self.keyring);
+        let mut next = Actor::new(settings, handle, carriers, store, journal, keyring);
         next.notices = self.notices;
         next.answers = self.answers;
         next.desk = self.desk.anew();

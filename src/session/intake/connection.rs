@@ -44,6 +44,8 @@ pub(super) enum ConnectionError {
     WrongKey,
     #[error("{0}")]
     Unusable(String),
+    #[error("Regia's configuration was changed")]
+    Closed,
 }
 
 pub(super) struct Connection {
@@ -78,7 +80,11 @@ impl Connection {
     }
 
     pub async fn run(mut self) -> Result<(), ConnectionError> {
-        let ended = self.converse().await;
+        let intake = Arc::clone(&self.intake);
+        let ended = tokio::select! {
+            ended = self.converse() => ended,
+            () = intake.ended() => Err(ConnectionError::Closed),
+        };
         let why = match &ended {
             Ok(()) => "the encoder has ended its stream".to_owned(),
             Err(error) => format!("the encoder is lost: {error}"),

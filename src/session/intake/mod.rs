@@ -5,7 +5,7 @@ mod feed;
 
 use super::keys::Keyring;
 use crate::bridge::supervisor::Inlet;
-use crate::config::{Rtmp, StreamKey};
+use crate::config::{RtmpKey, Settings, StreamKey};
 use crate::secret::Secret;
 use connection::Connection;
 use std::io;
@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use tracing::{Instrument, debug, info, info_span, warn};
 
@@ -28,6 +29,24 @@ struct Intake {
     keyring: Keyring,
     inlet: Inlet,
     entries: Vec<Entry>,
+    /// Closed when it is to end.
+    going_on: watch::Receiver<()>,
+}
+
+/// An intake that runs. Dropped, it ends, and who pushes is cut off.
+pub(super) struct Listening {
+    going_on: watch::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl Listening {
+    /// Afterwards its address is free.
+    pub async fn end(self) {
+        drop(self.going_on);
+        if let Err(error) = self.task.await {
+            tracing::error!("a fault of ours: the intake ended by itself ({error})");
+        }
+    }
 }
 
 /// One source that is pushed to.
@@ -40,10 +59,12 @@ struct Entry {
     holder: watch::Sender<u64>,
 }
 
-/// Listens until no engine follows. `sources` are the ids of all sources, in the engine's order.
-pub(super) fn start(rtmp: &Rtmp, sources: &[String], keyring: Keyring, inlet: Inlet) {
-    let entry = |key: &crate::config::RtmpKey| {
-        let index = sources.iter().position(|id| *id == key.source)?;
+/// Listens until no engine follows, for the sources that are pushed to; None: there is no such source.
+pub(super) fn start(settings: &Settings, keyring: Keyring, inlet: Inlet) -> Option<Listening> {
+    let rtmp = settings.rtmp.as_ref()?;
+    let entry = |key: &RtmpKey| {
+        let mut sources = settings.sources.iter();
+        let index = sources.position(|source| source.id == key.source)?;
         Some(Entry {
             source: u16::try_from(index).ok()?,
             id: key.source.clone(),
@@ -51,18 +72,21 @@ pub(super) fn start(rtmp: &Rtmp, sources: &[String], keyring: Keyring, inlet: In
             holder: watch::Sender::new(0),
         })
     };
+    let (going_on, ends) = watch::channel(());
     let intake = Arc::new(Intake {
         keyring,
         entries: rtmp.keys.iter().filter_map(entry).collect(),
-        inlet: inlet.clone(),
+        inlet,
+        going_on: ends,
     });
     let address = rtmp.listen;
-    tokio::spawn(async move {
+    let task = tokio::spawn(async move {
         tokio::select! {
-            () = inlet.closed() => {}
-            () = listen(address, intake) => {}
+            () = intake.ended() => {}
+            () = listen(address, Arc::clone(&intake)) => {}
         }
     });
+    Some(Listening { going_on, task })
 }
 
 async fn listen(address: std::net::SocketAddr, intake: Arc<Intake>) {
@@ -124,17 +148,21 @@ async fn serve(stream: TcpStream, intake: Arc<Intake>) {
     if let Err(error) = stream.set_nodelay(true) {
         debug!(%error, "TCP_NODELAY can't be set");
     }
-    let closed = intake.inlet.clone();
-    tokio::select! {
-        () = closed.closed() => {}
-        ended = Connection::new(stream, intake).run() => match ended {
-            Ok(()) => {}
-            Err(error) => info!("{error}"),
-        },
+    if let Err(error) = Connection::new(stream, intake).run().await {
+        info!("{error}");
     }
 }
 
 impl Intake {
+    /// Until the engine that it is for has ended, or it is to listen no more.
+    async fn ended(&self) {
+        let mut going_on = self.going_on.clone();
+        tokio::select! {
+            () = self.inlet.closed() => {}
+            _ = going_on.changed() => {}
+        }
+    }
+
     /// Whose key it is.
     async fn entry_of(&self, given: &Secret) -> Option<&Entry> {
         for entry in &self.entries {

@@ -33,6 +33,12 @@ impl Camera {
         Self::serve(Some(netns.to_owned()), host, dir, seconds)
     }
 
+    /// Serves a file of H.264 and AAC, once for each that looks at it from its beginning.
+    #[track_caller]
+    pub fn of(file: PathBuf) -> Self {
+        Self::plugged_in(None, Ipv4Addr::LOCALHOST, file)
+    }
+
     #[track_caller]
     fn serve(netns: Option<String>, host: Ipv4Addr, dir: &Path, seconds: u32) -> Self {
         let file = dir.join("camera.mp4");
@@ -43,6 +49,11 @@ impl Camera {
             .args(if netns.is_some() { KEYFRAMES } else { AS_IT_IS })
             .arg(&file)
             .output();
+        Self::plugged_in(netns, host, file)
+    }
+
+    #[track_caller]
+    fn plugged_in(netns: Option<String>, host: Ipv4Addr, file: PathBuf) -> Self {
         let mut camera = Camera {
             host,
             netns,
