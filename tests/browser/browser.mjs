@@ -39,7 +39,22 @@ export async function open(size, more = {}) {
     // A refused request is logged by the browser as well; tests that mean one look at the page.
     if (message.type() === 'error' && !/Failed to load resource|WebSocket connection/.test(message.text())) errors.push(`console: ${message.text()}`);
   });
+  // Chromium gives up what it is loading when an interface of this machine comes or goes, as the rig's cable does: a page that is empty
+  // by that is loaded again, as a person would.
+  let again;
+  page.on('requestfailed', (request) => {
+    if (request.failure()?.errorText !== 'net::ERR_NETWORK_CHANGED') return;
+    clearTimeout(again);
+    again = setTimeout(async () => {
+      try {
+        if (await page.evaluate(() => document.querySelector('#app')?.childElementCount === 0)) await page.reload();
+      } catch {
+        // It went elsewhere meanwhile.
+      }
+    }, 1_000);
+  });
   const close = async () => {
+    clearTimeout(again);
     await context.close();
     rmSync(profile, { recursive: true, force: true });
   };
