@@ -1,4 +1,4 @@
-//! The sections that there is one of: [programme], [window] and [session]; [panel] is in `panel`.
+//! The sections that there is one of: `[programme]`, `[window]` and `[session]`; `[panel]` is in `panel`.
 
 use super::inputs::unknown_reference;
 use super::picture::Scene;

@@ -58,7 +58,7 @@ pub struct Changed {
     /// What is other than before, as a unified diff.
     pub diff: String,
     pub applies: When,
-    /// [panel] is other than what this daemon serves: that part holds when Regia is started again.
+    /// `[panel]` is other than what this daemon serves: that part holds when Regia is started again.
     pub panel_after_restart: bool,
     pub etag: String,
 }
