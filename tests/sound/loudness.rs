@@ -9,9 +9,11 @@ use regia::config::*;
 async fn integrated_loudness_is_ffmpegs() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("speech.wav");
-    // Noise of speech's colour that comes and goes, so that the gate has work to do; without what lies above 14 kHz, which AAC's
-    // encoders leave away, and which ffmpeg would not hear.
-    let noise = "anoisesrc=color=pink:amplitude=0.3:r=48000:d=10:seed=7,lowpass=f=14000:p=2,lowpass=f=14000:p=2,volume='if(lt(mod(t,2.5),1.8),0.8,0.01)':eval=frame,aformat=channel_layouts=stereo";
+    // A voice's harmonics that come and go, so that the gate has work to do; no noise, of which AAC's encoders leave a tenth of a
+    // decibel and more away, and which ffmpeg would not hear. Its period is no multiple of 100 ms: the two meters cut the sound
+    // into blocks at other places (an encoder's delay lies between them), and a pause that always fell on the same part of a
+    // block would move the gated mean by 0.2 LU with that place alone.
+    let voice = "aevalsrc='(0.3*sin(2*PI*180*t)+0.2*sin(2*PI*437*t)+0.15*sin(2*PI*1210*t)+0.1*sin(2*PI*2750*t)+0.05*sin(2*PI*5300*t))*if(lt(mod(t,2.537),1.8),0.8,0.01)':s=48000:d=40,aformat=channel_layouts=stereo";
     let arguments = [
         "-v",
         "error",
@@ -19,7 +21,7 @@ async fn integrated_loudness_is_ffmpegs() {
         "-f",
         "lavfi",
         "-i",
-        noise,
+        voice,
         "-c:a",
         "pcm_f32le",
     ];
