@@ -15,5 +15,6 @@ need_cargo
 cd "$root_dir"
 build_panel
 need_schemathesis
-cargo test --workspace --locked "$@"
+# All that fails is told in one run.
+cargo test --workspace --locked --no-fail-fast "$@"
 (($#)) || scripts/browser.sh
