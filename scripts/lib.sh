@@ -17,7 +17,7 @@ test_packages=(
     nginx libnginx-mod-rtmp libnginx-mod-stream
     ffmpeg gstreamer1.0-tools
     gstreamer1.0-rtsp gir1.2-gst-rtsp-server-1.0 python3-gi
-    gstreamer1.0-wpe gstreamer1.0-pipewire pulseaudio pulseaudio-utils xvfb x11-xserver-utils
+    gstreamer1.0-wpe gstreamer1.0-pipewire gstreamer1.0-x pulseaudio pulseaudio-utils xvfb x11-xserver-utils
     iproute2 util-linux openssl libfaketime systemd
     curl python3-venv libc-bin
 )

@@ -31,6 +31,7 @@ fn spec() -> EngineSpec {
             },
             stamp: true,
             alarms: Default::default(),
+            multiview: None,
         },
         sources: vec![Source {
             id: "cam".into(),

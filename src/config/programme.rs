@@ -4,7 +4,7 @@ use super::inputs::unknown_reference;
 use super::picture::Scene;
 use super::reader::Table;
 use super::settings::{
-    Alarms, Audio, Destination, EncoderChoice, Programme, Session, Tune, Video, Window,
+    Alarms, Audio, Destination, EncoderChoice, Programme, Screen, Session, Tune, Video, Window,
 };
 use super::sound;
 use crate::media::FrameRate;
@@ -59,6 +59,7 @@ pub(super) fn programme(root: &Table<'_>) -> Programme {
     let audio = audio(&table);
     let stamp = table.boolean("stamp").unwrap_or(true);
     let alarms = alarms(&table);
+    let multiview = multiview(&table);
     table.finish();
     Programme {
         width,
@@ -68,6 +69,36 @@ pub(super) fn programme(root: &Table<'_>) -> Programme {
         audio,
         stamp,
         alarms,
+        multiview,
+    }
+}
+
+/// `kms`, `kms:CONNECTOR` or an X display.
+fn multiview(table: &Table<'_>) -> Option<Screen> {
+    const KMS: &str = "kms";
+    let text = table.string("multiview", KMS)?;
+    let screen = parse_screen(text);
+    if screen.is_none() {
+        let what = format!("{text:?} is no screen");
+        let instead = "\"kms\" takes the screen that is plugged in, \"kms:33\" that at connector 33 (`modetest -c` lists them), and \":0\" is an X display";
+        table.problem("multiview", what, instead);
+    }
+    screen
+}
+
+fn parse_screen(text: &str) -> Option<Screen> {
+    match text.strip_prefix("kms") {
+        Some("") => Some(Screen::Kms { connector: None }),
+        Some(rest) => {
+            let connector = rest.strip_prefix(':')?.parse().ok()?;
+            // GStreamer's property is signed.
+            (connector <= i32::MAX as u32).then_some(Screen::Kms {
+                connector: Some(connector),
+            })
+        }
+        None => text.contains(':').then(|| Screen::X {
+            display: text.to_owned(),
+        }),
     }
 }
 
@@ -324,6 +355,29 @@ fn check_hold(table: &Table<'_>, window: &Window, programme: &Programme, memory:
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn screens() {
+        let kms = |connector| Some(Screen::Kms { connector });
+        let x = |display: &str| {
+            let display = display.to_owned();
+            Some(Screen::X { display })
+        };
+        for (text, screen) in [
+            ("kms", kms(None)),
+            ("kms:33", kms(Some(33))),
+            (":0", x(":0")),
+            ("hall:1.0", x("hall:1.0")),
+            ("kms:", None),
+            ("kms:-1", None),
+            ("kms:4294967295", None),
+            ("kmsx", None),
+            ("HDMI-A-1", None),
+            ("", None),
+        ] {
+            assert_eq!(parse_screen(text), screen, "{text}");
+        }
+    }
 
     #[test]
     fn frame_rates() {

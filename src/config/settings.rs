@@ -143,6 +143,18 @@ pub struct Programme {
     /// Each frame carries an SEI stamp (src/stamp.rs).
     pub stamp: bool,
     pub alarms: Alarms,
+    /// Where the multiview is shown on the box itself.
+    pub multiview: Option<Screen>,
+}
+
+/// A screen of the box.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Screen {
+    /// The whole screen, without a desktop; None: the first connector with something on it.
+    Kms { connector: Option<u32> },
+    /// A window on an X display.
+    X { display: String },
 }
 
 /// How long the programme may be so before an operator is told; None: for ever.

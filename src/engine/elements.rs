@@ -75,6 +75,16 @@ pub const NEEDED: &[(&str, &str, &str)] = &[
         "decklink sources",
     ),
     ("wpevideosrc", "gstreamer1.0-wpe", "html sources"),
+    (
+        "kmssink",
+        "gstreamer1.0-plugins-bad",
+        "the multiview on the box's screen",
+    ),
+    (
+        "ximagesink",
+        "gstreamer1.0-x",
+        "the multiview on an X display",
+    ),
     ("aacparse", "gstreamer1.0-plugins-good", "rtmp sources"),
     ("srtsrc", "gstreamer1.0-plugins-bad", "srt sources"),
     ("tsdemux", "gstreamer1.0-plugins-bad", "srt sources"),

@@ -185,6 +185,7 @@ impl Engine {
             format: format.clone(),
             snapshots,
             levels: latest,
+            screen: spec.programme.multiview.clone(),
             out: out.clone(),
         };
         spawn("look", move || looker.run())?;

@@ -138,6 +138,7 @@ fn usual_programme() -> Programme {
         },
         stamp: true,
         alarms: Default::default(),
+        multiview: None,
     }
 }
 

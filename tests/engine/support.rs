@@ -62,6 +62,7 @@ pub fn spec(kind: SourceKind) -> EngineSpec {
             },
             stamp: true,
             alarms: Default::default(),
+            multiview: None,
         },
         sources: vec![Source {
             id: "stage".into(),

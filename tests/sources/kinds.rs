@@ -28,9 +28,9 @@ fn assert_near(seen: [u8; 3], wanted: [u8; 3]) {
     assert!(near, "{seen:?} is not {wanted:?}");
 }
 
-fn x_server(display: &str) -> Option<Process> {
+pub fn x_server(display: &str, screen: &str) -> Option<Process> {
     let server = Launch::new("Xvfb")
-        .args([display, "-screen", "0", "640x480x24", "-nolisten", "tcp"])
+        .args([display, "-screen", "0", screen, "-nolisten", "tcp"])
         .spawn();
     let socket = format!("/tmp/.X11-unix/X{}", &display[1..]);
     let up = wait::until(Duration::from_secs(20), || {
@@ -55,7 +55,7 @@ async fn a_screen_is_shown_and_comes_back() {
             "display {display}: Could not open X display for reading (does X run there, and may the user that Regia runs as see it? `xhost` says who may)"
         )
     );
-    let server = x_server(&display).expect("Xvfb starts");
+    let server = x_server(&display, "640x480x24").expect("Xvfb starts");
     show.source_is(SourceState::Live).await;
     let set = Command::new("xsetroot")
         .args(["-display", &display, "-solid", "#ff0000"])

@@ -75,6 +75,16 @@ async fn lose_twice(show: &mut OnAir, away: f64, lose: impl Fn(), restore: impl 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_srt_encoder_that_we_call() {
+    called("an SRT encoder that we call", 4.0).await;
+}
+
+/// Before SRT has given the connection up, with which it then gives up what was called meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_srt_encoder_that_we_call_and_that_is_soon_back() {
+    called("an SRT encoder that is soon back", 1.5).await;
+}
+
+async fn called(name: &str, away: f64) {
     let directory = tempfile::tempdir().unwrap();
     let port = ports::free();
     let url = format!("srt://127.0.0.1:{port}?mode=listener");
@@ -83,12 +93,12 @@ async fn an_srt_encoder_that_we_call() {
     let mut show = OnAir::begin(watched(srt(SrtMode::Caller, port), directory.path())).await;
     let losses = lose_twice(
         &mut show,
-        4.0,
+        away,
         || drop(sender.take()),
         || drop(sender.replace(start())),
     )
     .await;
-    assert_survived("an SRT encoder that we call", &Pictures::of(&show), &losses);
+    assert_survived(name, &Pictures::of(&show), &losses);
     assert_eq!(show.pids.len(), 1, "the engine stayed up");
     let health = health(&show).unwrap();
     assert_eq!(health.reconnects, 2, "{health:?}");

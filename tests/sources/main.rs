@@ -10,6 +10,7 @@ mod daemon;
 mod kinds;
 mod loss;
 mod reload;
+mod screen;
 #[path = "../engine/support.rs"]
 #[allow(dead_code, reason = "what the engine's own tests use of it is more")]
 mod support;

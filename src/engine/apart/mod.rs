@@ -1,7 +1,9 @@
 //! `regia apart`: pictures made in a process of their own, for what may take its process with it. A web engine is as large as all
 //! the rest and starts processes and threads of its own; and the library that speaks with X ends the whole process when its
-//! connection breaks. None of that may reach the programme.
+//! connection breaks. None of that may reach the programme. The multiview on the box's own screen is shown here for the same reason.
 
+pub mod child;
+mod shown;
 pub mod wire;
 
 use super::elements::make;
@@ -19,9 +21,15 @@ pub fn run() -> anyhow::Result<()> {
     let mut line = String::new();
     std::io::stdin().lock().read_line(&mut line)?;
     let order: Order = serde_json::from_str(&line)?;
-    end_with_the_engine()?;
     let mut out = std::io::stdout().lock();
-    if let Err(text) = show(&order, &mut out) {
+    let done = match &order.what {
+        What::Show(screen) => shown::run(screen, order.frame, &mut std::io::stdin().lock()),
+        What::Page { .. } | What::Screen { .. } => {
+            end_with_the_engine()?;
+            capture(&order, &mut out)
+        }
+    };
+    if let Err(text) = done {
         out.write_all(&wire::head(wire::FAILED, text.len()))?;
         out.write_all(text.as_bytes())?;
         out.flush()?;
@@ -47,22 +55,12 @@ fn end_with_the_engine() -> std::io::Result<()> {
 }
 
 /// The error says what went wrong; Ok: nobody takes what is shown any more.
-fn show(order: &Order, out: &mut impl Write) -> Result<(), String> {
+fn capture(order: &Order, out: &mut impl Write) -> Result<(), String> {
     gst::init().map_err(|e| e.to_string())?;
     let pipeline = gst::Pipeline::new();
     let sink = build(&pipeline, order)?;
     let bus = pipeline.bus().ok_or("its pipeline has no bus")?;
-    let reason = || {
-        let errors = [gst::MessageType::Error];
-        match bus
-            .pop_filtered(&errors)
-            .as_ref()
-            .map(|message| message.view())
-        {
-            Some(gst::MessageView::Error(error)) => error.error().to_string(),
-            _ => "it ended and gives no reason".to_owned(),
-        }
-    };
+    let reason = || failure(&bus).unwrap_or_else(|| "it ended and gives no reason".into());
     if pipeline.set_state(gst::State::Playing).is_err() {
         return Err(reason());
     }
@@ -99,6 +97,15 @@ fn show(order: &Order, out: &mut impl Write) -> Result<(), String> {
     }
 }
 
+/// What went wrong in a pipeline, if something did.
+fn failure(bus: &gst::Bus) -> Option<String> {
+    let message = bus.pop_filtered(&[gst::MessageType::Error])?;
+    match message.view() {
+        gst::MessageView::Error(error) => Some(error.error().to_string()),
+        _ => None,
+    }
+}
+
 fn build(pipeline: &gst::Pipeline, order: &Order) -> Result<gst_app::AppSink, String> {
     let number = |value: u32| i32::try_from(value).unwrap_or(i32::MAX);
     let rate = gst::Fraction::new(number(order.fps.0), number(order.fps.1));
@@ -122,6 +129,7 @@ fn build(pipeline: &gst::Pipeline, order: &Order) -> Result<gst_app::AppSink, St
             source.set_property("use-damage", false);
             (source, caps)
         }
+        What::Show(_) => return Err("there is nothing to capture".into()),
     };
     let caps = caps.build();
     let filter = caps_filter(&caps).map_err(|e| e.to_string())?;

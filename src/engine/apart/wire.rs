@@ -1,8 +1,9 @@
 //! What a process that runs apart says to the engine, and is told by it. Pure.
 //!
-//! Upwards a message is `kind: u8`, `length: u32 LE`, body; downwards comes one line of JSON, and then nothing: when that end is
-//! closed, the process ends.
+//! Upwards a message is `kind: u8`, `length: u32 LE`, body; downwards comes one line of JSON, and then nothing but, for a screen, whole
+//! frames of I420 of the size that was ordered: when that end is closed, the process ends.
 
+use crate::config::Screen;
 use serde::{Deserialize, Serialize};
 
 /// The picture is as it was.
@@ -20,7 +21,7 @@ const LONGEST: usize = 128 << 20;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {
     pub what: What,
-    /// The programme's size: what is captured is scaled to fit into it.
+    /// The programme's size: what is captured is scaled to fit into it. Of what is shown: its pictures' size.
     pub frame: (u32, u32),
     pub fps: (u32, u32),
 }
@@ -38,6 +39,8 @@ pub enum What {
         display: String,
         pointer: bool,
     },
+    /// To be shown, and nothing captured.
+    Show(Screen),
 }
 
 impl What {
@@ -57,6 +60,18 @@ pub fn parse_head(head: [u8; HEAD]) -> Option<(u8, usize)> {
     let [kind, length @ ..] = head;
     let length = usize::try_from(u32::from_le_bytes(length)).ok()?;
     (kind <= FORMAT && length <= LONGEST).then_some((kind, length))
+}
+
+/// Kind and body of one message; None: this is no message.
+pub fn read(from: &mut impl std::io::Read) -> std::io::Result<Option<(u8, Vec<u8>)>> {
+    let mut head = [0; HEAD];
+    from.read_exact(&mut head)?;
+    let Some((kind, length)) = parse_head(head) else {
+        return Ok(None);
+    };
+    let mut body = vec![0; length];
+    from.read_exact(&mut body)?;
+    Ok(Some((kind, body)))
 }
 
 /// Web engines give colours that are multiplied by their alpha, and mixers take those that aren't. BGRA, in place.

@@ -2,13 +2,13 @@
 //! sound.
 
 use super::{Capture, End};
+use crate::engine::apart::child::Apart;
 use crate::engine::apart::wire::{self, Order, What};
 use crate::engine::error::EngineError;
 use crate::engine::format::{Frame, Pixels};
 use gstreamer as gst;
-use std::io::{Read, Write};
-use std::os::unix::fs::PermissionsExt;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::io::Read;
+use std::process::ChildStdout;
 use std::str::FromStr;
 use std::sync::mpsc::{self, Receiver, SyncSender, TryRecvError};
 use std::time::Duration;
@@ -155,73 +155,14 @@ fn read(mut out: ChildStdout, tell: &SyncSender<Said>) {
     }
 }
 
-fn read_one(out: &mut ChildStdout) -> std::io::Result<Said> {
-    let mut head = [0; wire::HEAD];
-    out.read_exact(&mut head)?;
-    let Some((kind, length)) = wire::parse_head(head) else {
+fn read_one(out: &mut impl Read) -> std::io::Result<Said> {
+    let Some((kind, body)) = wire::read(out)? else {
         return Ok(Said::Failed("its process can't be understood".into()));
     };
-    let mut body = vec![0; length];
-    out.read_exact(&mut body)?;
     Ok(match kind {
         wire::SAME => Said::Same,
         wire::FRAME => Said::Frame(gst::Buffer::from_slice(body)),
         wire::FORMAT => Said::Format(String::from_utf8_lossy(&body).into_owned()),
         _ => Said::Failed(String::from_utf8_lossy(&body).into_owned()),
     })
-}
-
-/// The process; killed when dropped.
-struct Apart {
-    child: Child,
-    /// While this is open the process goes on.
-    _order: Option<ChildStdin>,
-    /// The web engine's sockets are in here.
-    _directory: tempfile::TempDir,
-}
-
-impl Apart {
-    fn open(order: &Order) -> std::io::Result<Self> {
-        let directory = tempfile::Builder::new()
-            .prefix("regia-apart-")
-            .permissions(std::fs::Permissions::from_mode(0o700))
-            .tempdir()?;
-        let mut child = Command::new(std::env::current_exe()?)
-            .arg("apart")
-            // A headless box has neither a display nor a graphics card that is worth having.
-            .env("LIBGL_ALWAYS_SOFTWARE", "1")
-            .env("XDG_RUNTIME_DIR", directory.path())
-            .env("NO_AT_BRIDGE", "1")
-            .env_remove("WAYLAND_DISPLAY")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
-            .spawn()?;
-        let mut apart = Apart {
-            _order: child.stdin.take(),
-            child,
-            _directory: directory,
-        };
-        if let Some(stdin) = &mut apart._order {
-            let mut line = serde_json::to_vec(order)?;
-            line.push(b'\n');
-            stdin.write_all(&line)?;
-        }
-        Ok(apart)
-    }
-
-    fn how_it_ended(&mut self) -> String {
-        match self.child.wait() {
-            Ok(status) => status.to_string(),
-            Err(error) => error.to_string(),
-        }
-    }
-}
-
-impl Drop for Apart {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }

@@ -3,12 +3,14 @@
 
 use super::geometry::{Outline, Rect, Size};
 use super::jpeg::Jpeg;
+use super::lookers::Wanted;
 use super::multiview::{Tiles, lit, tiles};
 use super::painter::{Image, Images, PaintError, Painter};
 use super::plan::Layers;
+use super::screen::Shown as OnScreen;
 use crate::bridge::mix::{Thumbnail, View};
 use crate::bridge::report::Levels;
-use crate::config::{Border, Colour, Layer, Place};
+use crate::config::{Border, Colour, Layer, Place, Screen};
 use crate::engine::capture::picture::{Area, Canvas, Colour as Paint, WHITE, text_width};
 use crate::engine::desk::LatestLevels;
 use crate::engine::format::{Format, Frame, I420Layout};
@@ -34,7 +36,7 @@ pub struct Snapshot {
     /// Sources that are seen on air, and in preview.
     pub on_air: BTreeSet<String>,
     pub ready: BTreeSet<String>,
-    pub multiview: bool,
+    pub wanted: Wanted,
     pub scene: String,
 }
 
@@ -50,6 +52,8 @@ pub struct Looks {
     pub format: Format,
     pub snapshots: Receiver<Snapshot>,
     pub levels: LatestLevels,
+    /// Where the multiview is shown on the box itself.
+    pub screen: Option<Screen>,
     pub out: SyncSender<Out>,
 }
 
@@ -58,12 +62,18 @@ impl Looks {
     pub fn run(self) {
         // Nothing is set up for nobody.
         let mut studio = None;
+        let screen = self.screen.clone().and_then(|screen| {
+            let started = OnScreen::start(screen, multiview_size(&self.format));
+            let told = |error| tracing::error!("no thread for the box's screen: {error}");
+            started.map_err(told).ok()
+        });
         while let Ok(snapshot) = self.snapshots.recv() {
             let made = match &mut studio {
                 Some(studio) => Ok(studio),
                 None => Studio::new(&self.format).map(|made| studio.insert(made)),
             };
-            let pictures = made.and_then(|studio| studio.draw(&snapshot, self.levels.get()));
+            let pictures =
+                made.and_then(|studio| studio.draw(&snapshot, self.levels.get(), screen.as_ref()));
             match pictures {
                 Ok(pictures) => {
                     for (of, jpeg) in pictures {
@@ -76,6 +86,19 @@ impl Looks {
             }
         }
     }
+}
+
+/// The frame's shape with another width.
+fn scaled(format: &Format, width: usize) -> Size {
+    let layout = format.layout();
+    Size {
+        width,
+        height: (width * layout.height / layout.width / 2 * 2).max(2),
+    }
+}
+
+fn multiview_size(format: &Format) -> Size {
+    scaled(format, MULTIVIEW_WIDTH)
 }
 
 struct Studio {
@@ -94,17 +117,13 @@ impl Studio {
             width: layout.width,
             height: layout.height,
         };
-        let scaled = |width: usize| Size {
-            width,
-            height: (width * size.height / size.width / 2 * 2).max(2),
-        };
-        let wide = scaled(MULTIVIEW_WIDTH);
+        let wide = multiview_size(format);
         Ok(Studio {
             size,
             painter: Painter::new(&layout)?,
             wide,
             wide_painter: Painter::new(&I420Layout::new(wide.width, wide.height))?,
-            small: Jpeg::new(size, scaled(THUMBNAIL_WIDTH))?,
+            small: Jpeg::new(size, scaled(format, THUMBNAIL_WIDTH))?,
             big: Jpeg::new(wide, wide)?,
         })
     }
@@ -113,13 +132,17 @@ impl Studio {
         &mut self,
         snapshot: &Snapshot,
         levels: Option<Levels>,
+        screen: Option<&OnScreen>,
     ) -> Result<Vec<(View, bytes::Bytes)>, PaintError> {
         let mut pictures = Vec::new();
-        for (id, frame) in &snapshot.sources {
-            pictures.push((View::Source(id.clone()), self.small.encode(&frame.buffer)?));
+        let wanted = snapshot.wanted;
+        if wanted.thumbnails {
+            for (id, frame) in &snapshot.sources {
+                pictures.push((View::Source(id.clone()), self.small.encode(&frame.buffer)?));
+            }
+            let programme = self.small.encode(&snapshot.programme)?;
+            pictures.push((View::Programme, programme));
         }
-        let programme = self.small.encode(&snapshot.programme)?;
-        pictures.push((View::Programme, programme));
         let there = There {
             snapshot,
             size: self.size,
@@ -128,12 +151,17 @@ impl Studio {
             Some(ready) => Some(self.painter.compose(&ready.layers, &there)?),
             None => None,
         };
-        if let Some(preview) = &preview {
+        if let Some(preview) = preview.as_ref().filter(|_| wanted.thumbnails) {
             pictures.push((View::Preview, self.small.encode(preview)?));
         }
-        if snapshot.multiview {
+        if wanted.multiview || wanted.screen {
             let picture = self.multiview(snapshot, preview, levels)?;
-            pictures.push((View::Multiview, self.big.encode(&picture)?));
+            if wanted.multiview {
+                pictures.push((View::Multiview, self.big.encode(&picture)?));
+            }
+            if let Some(screen) = screen.filter(|_| wanted.screen) {
+                screen.show(picture);
+            }
         }
         Ok(pictures)
     }

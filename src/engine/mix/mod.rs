@@ -7,9 +7,11 @@ pub mod geometry;
 mod jpeg;
 mod keys;
 pub mod look;
+mod lookers;
 mod multiview;
 pub mod painter;
 pub mod plan;
+mod screen;
 pub mod switcher;
 pub mod titles;
 pub mod video;
@@ -32,6 +34,7 @@ use geometry::{Outline, Size};
 use gstreamer as gst;
 use jiff::Timestamp;
 use look::Snapshot;
+use lookers::Lookers;
 use painter::{Image, Images, PaintError, Painter};
 use plan::{Layers, Plan};
 use std::collections::BTreeMap;
@@ -138,7 +141,7 @@ impl Mix {
             titles,
             last: None,
             failing: false,
-            look: None,
+            lookers: Lookers::new(self.spec.programme.multiview.is_some()),
             mix: self,
         };
         // Whoever ends it is ending the engine.
@@ -179,14 +182,7 @@ struct Running {
     last: Option<gst::Buffer>,
     /// Frames can't be composed; told once.
     failing: bool,
-    /// What somebody looks at.
-    look: Option<Look>,
-}
-
-struct Look {
-    every: Duration,
-    next: MediaTime,
-    multiview: bool,
+    lookers: Lookers,
 }
 
 impl Running {
@@ -316,11 +312,9 @@ impl Running {
 
     /// Hands over what there is, when it is time for whoever looks.
     fn look_at(&mut self, point: Point, wall: Timestamp, programme: gst::Buffer) {
-        let Some(look) = self.look.as_mut().filter(|look| point.at >= look.next) else {
+        let Some(wanted) = self.lookers.due(point.at) else {
             return;
         };
-        look.next = point.at + look.every;
-        let multiview = look.multiview;
         let switcher = &self.mix.switcher;
         let preview = switcher.preview().map(|(scene, layers)| {
             let plan = Plan::of(layers);
@@ -356,7 +350,7 @@ impl Running {
             ready: switcher
                 .preview()
                 .map_or_else(Default::default, |(_, layers)| names(layers)),
-            multiview,
+            wanted,
             scene: switcher.programme().id.clone(),
         };
         // One that is still at the last leaves this one out.
@@ -429,14 +423,7 @@ impl Running {
                 Effect::Look {
                     thumbnails_per_s,
                     multiview,
-                } => {
-                    let every = Duration::from_secs(1).checked_div(thumbnails_per_s.min(10));
-                    self.look = every.map(|every| Look {
-                        every,
-                        next: MediaTime::ZERO,
-                        multiview,
-                    });
-                }
+                } => self.lookers.handle_people(thumbnails_per_s, multiview),
             }
         }
         Ok(())

@@ -49,6 +49,7 @@ fn spec() -> EngineSpec {
             },
             stamp: true,
             alarms: Default::default(),
+            multiview: None,
         },
         sources: vec![
             source("one", SourceKind::Test),

@@ -1,10 +1,16 @@
 //! The `srt` source: an encoder that sends MPEG-TS over SRT, called by us or calling.
 
+mod returned;
+
 use super::address::redact;
 use super::graph::{Anchored, Graph, Patience};
 use super::{Capture, End, decode};
 use crate::config::{SourceKind, SrtMode};
 use crate::engine::elements::set;
+use crate::engine::stop::Stop;
+use gstreamer as gst;
+use gstreamer::prelude::*;
+use returned::LastPacket;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -64,7 +70,11 @@ pub fn run(capture: &Capture, kind: &SourceKind) -> End {
         capture.report_lost(format!("nobody has called yet at UDP port {port}"));
     }
     let uri = format!("{address}?mode={mode_word}");
-    match play(capture, &uri, properties, patience) {
+    let called = match mode {
+        SrtMode::Caller => Some((host.as_str(), *port)),
+        SrtMode::Listener => None,
+    };
+    match play(capture, &uri, properties, patience, called) {
         Ok(End::Failed(text)) | Err(End::Failed(text)) => {
             let text = redact(&uri, &text);
             End::Failed(format!("{address}: {text}"))
@@ -84,9 +94,13 @@ fn play(
     uri: &str,
     properties: Properties,
     patience: Patience,
+    called: Option<(&str, u16)>,
 ) -> Result<End, End> {
+    let latency = Duration::from_millis(properties.latency_ms.into());
     let placement = Anchored::new(&capture.clock, DELAY);
     let graph = Graph::new(capture, capture.clock.now(), Arc::new(placement));
+    let last = LastPacket::new(capture.clock.now());
+    let (packets, clock) = (last.clone(), capture.clock.clone());
     decode::add(&graph, uri, move |source| {
         set(source, "latency", &properties.latency_ms.to_string());
         set(source, "poll-timeout", &POLL_MS.to_string());
@@ -98,9 +112,30 @@ fn play(
         if let Some(passphrase) = &properties.passphrase {
             set(source, "passphrase", passphrase);
         }
+        if let Some(pad) = source.static_pad("src") {
+            let (packets, clock) = (packets.clone(), clock.clone());
+            pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
+                packets.seen(clock.now());
+                gst::PadProbeReturn::Ok
+            });
+        }
     })?;
     graph.play()?;
-    Ok(graph.watch(capture, patience, |_| {
-        Some(End::Failed("the other side ended the stream".into()))
-    }))
+    let tails = graph.tails().clone();
+    std::thread::scope(|scope| {
+        let over = Stop::default();
+        if let Some(address) = called {
+            let (over, clock) = (over.clone(), &capture.clock);
+            scope.spawn(move || {
+                if returned::wait(address, clock, &last, latency, &over) {
+                    tails.fail("the encoder was started anew".into());
+                }
+            });
+        }
+        let end = graph.watch(capture, patience, |_| {
+            Some(End::Failed("the other side ended the stream".into()))
+        });
+        over.set();
+        Ok(end)
+    })
 }
