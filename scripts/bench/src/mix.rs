@@ -152,7 +152,7 @@ pub fn run(bench: &Bench) -> String {
     });
     format!(
         "1080p30, x264 veryfast, files as sources. The thread that mixes, and the engine with decoding, scaling and encoding, in \
-         cores.\n\n{}\n\nSources (files, decoded and scaled in software) that all give every frame in time, four of them shown: \
+         cores.\n\n{}\nSources (files, decoded and scaled in software) that all give every frame in time, four of them shown: \
          {}.\n",
         table(&["scene", "mix", "engine", "share"], &rows),
         carried.join(", ")
