@@ -14,7 +14,6 @@ mod mix;
 mod out;
 mod probe;
 mod stop;
-#[allow(dead_code, unused_imports, reason = "until the mix draws them")]
 mod titles;
 
 pub use apart::run as apart;

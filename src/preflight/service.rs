@@ -1,4 +1,4 @@
-//! Pre-flight's owner: one measurement at a time, whoever asks. Shell.
+//! Pre-flight's owner: one measurement at a time, whoever asks; what is known already is told without waiting for one. Shell.
 
 use super::judge::{self, Planned, Programme, Source};
 use super::keys;
@@ -9,10 +9,10 @@ use crate::config::{Destination, Settings};
 use crate::doctor::{self, Clock};
 use crate::session::{SessionHandle, SourceStatus, Status};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 /// For a start, ways and box are as they were so long ago.
 const STILL_TRUE: Duration = Duration::from_secs(60);
@@ -57,6 +57,9 @@ pub struct Ask {
 #[derive(Clone)]
 pub struct Preflight {
     requests: mpsc::Sender<Request>,
+    session: SessionHandle,
+    state: PathBuf,
+    last: watch::Receiver<Option<Arc<Measurement>>>,
 }
 
 struct Request {
@@ -71,21 +74,24 @@ enum Purpose {
     Look,
     /// Of what runs already nothing is asked, and what takes seconds may be a minute old.
     Start,
-    /// What is known, without a measurement.
-    Known,
 }
 
 /// Starts the service. It ends when every handle is dropped.
 pub fn start(session: SessionHandle, state: PathBuf) -> Preflight {
     let (requests, inbox) = mpsc::channel(16);
+    let (last, known) = watch::channel(None);
     let service = Service {
-        settings: session.settings(),
-        session,
-        state,
-        last: None,
+        session: session.clone(),
+        state: state.clone(),
+        last,
     };
     tokio::spawn(service.run(inbox));
-    Preflight { requests }
+    Preflight {
+        requests,
+        session,
+        state,
+        last: known,
+    }
 }
 
 impl Preflight {
@@ -106,11 +112,15 @@ impl Preflight {
 
     /// The problems that are known without measuring anew, in sentences.
     pub async fn known_problems(&self, ask: Ask) -> Vec<String> {
-        match self.ask(ask, Purpose::Known).await {
-            Ok(report) => report.problems().map(ToString::to_string).collect(),
+        let look = Look::new(&self.session, &self.state);
+        let Ok((on_air, idle)) = look.chosen(&ask.destinations) else {
             // The start itself will say what is wrong with the request.
-            Err(_) => Vec::new(),
-        }
+            return Vec::new();
+        };
+        let last = self.last.borrow().clone();
+        let last = last.filter(|last| last.is_young(&look.settings));
+        let report = look.judge(last.as_deref(), &ask, &idle, &on_air).await;
+        report.problems().map(ToString::to_string).collect()
     }
 
     async fn ask(&self, ask: Ask, purpose: Purpose) -> Result<Report, PreflightError> {
@@ -129,16 +139,16 @@ impl Preflight {
 }
 
 struct Service {
-    /// Renewed for each request.
-    settings: Arc<Settings>,
     session: SessionHandle,
     state: PathBuf,
-    last: Option<Measurement>,
+    last: watch::Sender<Option<Arc<Measurement>>>,
 }
 
 /// What takes seconds.
 struct Measurement {
     at: Instant,
+    /// By these.
+    settings: Arc<Settings>,
     destinations: BTreeSet<String>,
     ways: Vec<Way>,
     clock: Clock,
@@ -149,60 +159,75 @@ struct Measurement {
 }
 
 impl Service {
-    async fn run(mut self, mut requests: mpsc::Receiver<Request>) {
+    async fn run(self, mut requests: mpsc::Receiver<Request>) {
         while let Some(request) = requests.recv().await {
-            let settings = self.session.settings();
-            if !Arc::ptr_eq(&settings, &self.settings) {
-                // What was measured was of others.
-                self.last = None;
-                self.settings = settings;
-            }
             let report = self.answer(&request).await;
             // Whoever asked may have gone.
             let _ = request.reply.send(report);
         }
     }
 
-    async fn answer(&mut self, request: &Request) -> Result<Report, PreflightError> {
-        let chosen = self.chosen(&request.ask.destinations)?;
-        let status = self.session.status();
-        let runs = |destination: &Destination| {
-            let mut running = status.destinations.iter();
-            running.any(|to| to.delivery.id == destination.id && !to.ending)
-        };
-        let (on_air, idle): (Vec<_>, Vec<_>) = chosen.into_iter().partition(runs);
+    async fn answer(&self, request: &Request) -> Result<Report, PreflightError> {
+        let look = Look::new(&self.session, &self.state);
+        let (on_air, idle) = look.chosen(&request.ask.destinations)?;
         if request.purpose == Purpose::Start && idle.is_empty() {
             return Ok(Report::new(Vec::new()));
         }
-        let usable = self.last.take().filter(|last| {
+        let last = self.last.borrow().clone();
+        let usable = last.filter(|last| {
             let covers = idle.iter().all(|to| last.destinations.contains(&to.id));
-            let young = last.at.elapsed() < STILL_TRUE;
-            match request.purpose {
-                Purpose::Look => false,
-                Purpose::Start => covers && young,
-                Purpose::Known => young,
-            }
+            request.purpose == Purpose::Start && covers && last.is_young(&look.settings)
         });
-        self.last = match (usable, request.purpose) {
-            (None, Purpose::Look | Purpose::Start) => Some(self.measure(&idle).await),
-            (usable, _) => usable,
+        let last = match usable {
+            Some(last) => last,
+            None => {
+                let measured = Arc::new(look.measure(&idle).await);
+                self.last.send_replace(Some(Arc::clone(&measured)));
+                measured
+            }
         };
-        let last = self.last.as_ref();
-        Ok(self.judge(last, &request.ask, &idle, &on_air).await)
+        Ok(look.judge(Some(&last), &request.ask, &idle, &on_air).await)
+    }
+}
+
+/// One look, by the settings of the moment.
+struct Look {
+    settings: Arc<Settings>,
+    session: SessionHandle,
+    state: PathBuf,
+}
+
+impl Look {
+    fn new(session: &SessionHandle, state: &Path) -> Self {
+        Look {
+            settings: session.settings(),
+            session: session.clone(),
+            state: state.to_owned(),
+        }
     }
 
-    fn chosen(&self, ids: &[String]) -> Result<Vec<Destination>, PreflightError> {
+    /// The destinations that are meant: those on air, and the others.
+    fn chosen(
+        &self,
+        ids: &[String],
+    ) -> Result<(Vec<Destination>, Vec<Destination>), PreflightError> {
         let all = &self.settings.destinations;
-        if ids.is_empty() {
-            return Ok(all.clone());
-        }
         let find = |id: &String| {
             let found = all.iter().find(|destination| destination.id == *id);
             found
                 .cloned()
                 .ok_or_else(|| PreflightError::UnknownDestination(id.clone()))
         };
-        ids.iter().map(find).collect()
+        let chosen = match ids {
+            [] => all.clone(),
+            ids => ids.iter().map(find).collect::<Result<_, _>>()?,
+        };
+        let status = self.session.status();
+        let runs = |destination: &Destination| {
+            let mut running = status.destinations.iter();
+            running.any(|to| to.delivery.id == destination.id && !to.ending)
+        };
+        Ok(chosen.into_iter().partition(runs))
     }
 
     async fn measure(&self, destinations: &[Destination]) -> Measurement {
@@ -226,6 +251,7 @@ impl Service {
         let ids = destinations.iter().map(|to| to.id.clone());
         Measurement {
             at: Instant::now(),
+            settings: Arc::clone(&self.settings),
             destinations: ids.collect(),
             ways,
             clock,
@@ -292,6 +318,11 @@ impl Service {
 }
 
 impl Measurement {
+    /// It is still true of these settings.
+    fn is_young(&self, settings: &Arc<Settings>) -> bool {
+        Arc::ptr_eq(&self.settings, settings) && self.at.elapsed() < STILL_TRUE
+    }
+
     fn aged(&self, rows: impl Iterator<Item = Row>) -> impl Iterator<Item = Row> {
         let age_s = self.at.elapsed().as_secs_f64();
         rows.map(move |row| row.aged(age_s))

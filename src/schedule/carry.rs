@@ -22,6 +22,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
+/// What stands against a start is told in the log, if it is known by then.
+const PROBLEMS_WITHIN: Duration = Duration::from_millis(500);
+
 /// The handles that steps act through.
 #[derive(Clone)]
 pub(super) struct Hands {
@@ -344,13 +347,13 @@ async fn go_live(hands: &Hands, context: &Context, who: Who) -> Result<String, S
     if missing.is_empty() && !wanted.is_empty() {
         return Ok("on air already".to_owned());
     }
-    let problems = hands
-        .preflight
-        .known_problems(Ask {
-            destinations: missing.clone(),
-            ..context.ask()
-        })
-        .await;
+    let ask = Ask {
+        destinations: missing.clone(),
+        ..context.ask()
+    };
+    // They are for the log: a disk that hangs makes no start late.
+    let known = tokio::time::timeout(PROBLEMS_WITHIN, hands.preflight.known_problems(ask));
+    let problems = known.await.unwrap_or_default();
     let ask = StartAsk {
         destinations: missing.clone(),
         who,
@@ -407,7 +410,7 @@ async fn end(hands: &Hands, context: &Context, who: Who) -> Result<String, Strin
     let mut session = hands.session.clone();
     // What is left may take as long as the hold, and the run is not over before.
     let patience = Duration::from_secs(15 * 60);
-    match tokio::time::timeout(patience, session.standby()).await {
+    match tokio::time::timeout(patience, session.ended(&context.destinations)).await {
         Ok(()) => Ok(String::new()),
         Err(_) => Ok("what is left is still being delivered".to_owned()),
     }

@@ -4,7 +4,7 @@
 use super::listing::Listed;
 use super::plan;
 use crate::calendar::{Occupied, Occurrence, Timeline, zones};
-use crate::config::show::Missed;
+use crate::config::show::{Missed, shifted};
 use crate::config::{CONFLICT_DAYS, CONFLICT_TIMES, Show, conflict_text};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan};
@@ -234,7 +234,18 @@ impl Shelf {
             let open = found
                 .into_iter()
                 .find(|occurrence| !past.contains(&show.occurrence_id(occurrence)));
-            let next = open.or_else(|| show.recurrence.next(&entry.zone, now));
+            let next = open.or_else(|| {
+                // One that was begun ahead of its start may be over.
+                let mut from = now;
+                for _ in 0..CONFLICT_TIMES {
+                    let next = show.recurrence.next(&entry.zone, from)?;
+                    if !past.contains(&show.occurrence_id(&next)) {
+                        return Some(next);
+                    }
+                    from = next.at.checked_add(1.second()).ok()?;
+                }
+                None
+            });
             entry.set_next(next);
         }
     }
@@ -248,6 +259,24 @@ impl Shelf {
             let next = show.recurrence.next(&entry.zone, from);
             entry.set_next(next);
         }
+    }
+
+    /// The show's next is another than this occurrence, which is being dealt with.
+    pub fn pass(&mut self, id: &str, occurrence: &str) {
+        let at = self.entries.get(id).and_then(|entry| {
+            let (show, next) = (entry.show.as_ref().ok()?, entry.next.as_ref()?);
+            (show.occurrence_id(next) == occurrence).then_some(next.at)
+        });
+        if let Some(at) = at {
+            self.advance(id, at);
+        }
+    }
+
+    /// When the first step of the show's next that needs the box comes.
+    pub fn needs_the_box(&self, id: &str) -> Option<Timestamp> {
+        let entry = self.entries.get(id)?;
+        let (show, next) = (entry.show.as_ref().ok()?, entry.next.as_ref()?);
+        Some(shifted(next.at, -show.lead_ms()))
     }
 
     /// With the zones as the machine has them now. What is running or about to is not moved.
@@ -290,4 +319,75 @@ fn stretches(show: &Show, zone: &TimeZone, now: Timestamp) -> Vec<Occupied> {
         .checked_add((CONFLICT_DAYS * 24).hours())
         .unwrap_or(Timestamp::MAX);
     show.occupied(zone, now, to, CONFLICT_TIMES)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::calendar::Recurrence;
+    use crate::config::show::{Action, Overrun, Step, Timing};
+    use std::time::Duration;
+
+    /// At ten on the second of August, with looks and scenes before.
+    fn shelf(now: Timestamp) -> Shelf {
+        let at = |s: i64, action| Step {
+            timing: Timing::At(s * 1_000),
+            wait: None,
+            action,
+        };
+        let scene = Action::Scene {
+            scene: "slate".into(),
+            transition: None,
+        };
+        let show = Show {
+            id: "talk".into(),
+            name: None,
+            destinations: Vec::new(),
+            keys: BTreeMap::new(),
+            scenes: Vec::new(),
+            zone: "UTC".into(),
+            recurrence: Recurrence::once("2026-08-02T10:00".parse().unwrap()),
+            length: Duration::from_secs(120),
+            missed: Missed::Skip,
+            overrun: Overrun::End,
+            steps: vec![
+                at(-600, Action::Preflight),
+                at(-60, scene),
+                at(0, Action::Live),
+            ],
+        };
+        let mut shelf = Shelf::default();
+        shelf.load("talk".into(), Origin::Saved, String::new(), Ok(show), now);
+        shelf
+    }
+
+    fn next(shelf: &Shelf) -> Option<Timestamp> {
+        shelf.entries["talk"].next().map(|next| next.at)
+    }
+
+    #[test]
+    fn the_box_is_needed_from_the_first_step_that_disturbs_on() {
+        let now = "2026-08-02T09:00:00Z".parse().unwrap();
+        let mut shelf = shelf(now);
+        shelf.look_back(&BTreeSet::new(), |_| now, now);
+        let needs = "2026-08-02T09:59:00Z".parse().unwrap();
+        assert_eq!(shelf.needs_the_box("talk"), Some(needs));
+        assert_eq!(shelf.needs_the_box("nobody"), None);
+    }
+
+    #[test]
+    fn an_occurrence_that_runs_ahead_of_its_start_is_not_next() {
+        let now = "2026-08-02T09:55:00Z".parse().unwrap();
+        let mut shelf = shelf(now);
+        shelf.look_back(&BTreeSet::new(), |_| now, now);
+        let (show, entry) = shelf.show("talk").unwrap();
+        let occurrence = show.occurrence_id(entry.next().unwrap());
+        shelf.pass("talk", "another");
+        assert!(next(&shelf).is_some());
+        shelf.pass("talk", &occurrence);
+        assert_eq!(next(&shelf), None);
+        // Nor is one that ran and is over.
+        shelf.look_back(&BTreeSet::from([occurrence]), |_| now, now);
+        assert_eq!(next(&shelf), None);
+    }
 }

@@ -138,6 +138,17 @@ impl Store {
         .await
     }
 
+    /// Of what people were told this word for, and when, in ms since 1970.
+    pub async fn when_told(&self, what: &'static str) -> Result<Vec<(String, i64)>, StoreError> {
+        self.call(move |connection| {
+            connection
+                .prepare_cached("SELECT occurrence, at_ms FROM show_told WHERE what = ?1")?
+                .query_map([what], |row| Ok((row.get(0)?, row.get(1)?)))?
+                .collect()
+        })
+        .await
+    }
+
     pub async fn tell(
         &self,
         occurrence: String,

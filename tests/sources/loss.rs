@@ -105,6 +105,27 @@ async fn called(name: &str, away: f64) {
     assert_eq!(health.format, "480x270 30 fps, 48000 Hz mono");
 }
 
+/// SRT keeps the larger of both sides' latencies: nothing comes for three seconds, and that is no loss.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_srt_encoder_with_a_long_latency() {
+    let directory = tempfile::tempdir().unwrap();
+    let port = ports::free();
+    // It takes several calls, so that it answers while it is called.
+    let pipeline = format!(
+        "videotestsrc is-live=true ! video/x-raw,width=480,height=270,framerate=30/1 ! x264enc tune=zerolatency \
+         speed-preset=ultrafast key-int-max=15 ! mpegtsmux alignment=7 ! \
+         srtsink uri=srt://127.0.0.1:{port}?mode=listener latency=3000 wait-for-connection=false"
+    );
+    let sender = Launch::new("gst-launch-1.0").args(["-q"]);
+    let _sender = sender.args(pipeline.split_whitespace()).spawn();
+    let mut show = OnAir::begin(watched(srt(SrtMode::Caller, port), directory.path())).await;
+    show.source_is(SourceState::Live).await;
+    seconds(&mut show, 6.0).await;
+    let health = health(&show).unwrap();
+    assert_eq!(health.reconnects, 0, "{health:?}");
+    show.finish().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_srt_encoder_that_calls_us() {
     let directory = tempfile::tempdir().unwrap();

@@ -104,6 +104,14 @@ describe('addresses', () => {
 });
 
 describe('scenes', () => {
+  it('colours go back as the file has them', () => {
+    const green = { red: 0, green: 255, blue: 10, alpha: 255 };
+    const raw = { source: 'stage', border: { width: 0.01, colour: { ...green, alpha: 128 } }, chroma_key: { colour: green, similarity: 0.3, smoothness: 0.1 } };
+    expect(table(layer(raw))).toEqual({
+      source: 'stage', border: { width: 0.01, colour: '#00ff0a80' }, chroma_key: { colour: '#00ff0a', similarity: 0.3, smoothness: 0.1 },
+    });
+  });
+
   const full = layer({ source: 'stage' });
 
   it('are read as the file and as the API have them', () => {

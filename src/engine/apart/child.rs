@@ -5,6 +5,23 @@ use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, ChildStdin, Command, Stdio};
 
+/// Of its directory's name.
+const PREFIX: &str = "regia-apart-";
+const DIRECTORY: &str = "XDG_RUNTIME_DIR";
+
+/// Takes the process's own directory away, for an engine that can't any more.
+pub fn clear_up() {
+    let directory = std::env::var_os(DIRECTORY).map(std::path::PathBuf::from);
+    let is_ours = |directory: &std::path::PathBuf| {
+        let name = directory.file_name().and_then(|name| name.to_str());
+        name.is_some_and(|name| name.starts_with(PREFIX))
+    };
+    if let Some(directory) = directory.filter(is_ours) {
+        // The engine may have been faster.
+        let _ = std::fs::remove_dir_all(directory);
+    }
+}
+
 /// The process; killed when dropped.
 pub struct Apart {
     pub child: Child,
@@ -17,14 +34,14 @@ pub struct Apart {
 impl Apart {
     pub fn open(order: &Order) -> std::io::Result<Self> {
         let directory = tempfile::Builder::new()
-            .prefix("regia-apart-")
+            .prefix(PREFIX)
             .permissions(std::fs::Permissions::from_mode(0o700))
             .tempdir()?;
         let mut child = Command::new(std::env::current_exe()?)
             .arg("apart")
             // A headless box has neither a display nor a graphics card that is worth having.
             .env("LIBGL_ALWAYS_SOFTWARE", "1")
-            .env("XDG_RUNTIME_DIR", directory.path())
+            .env(DIRECTORY, directory.path())
             .env("NO_AT_BRIDGE", "1")
             .env_remove("WAYLAND_DISPLAY")
             .stdin(Stdio::piped())

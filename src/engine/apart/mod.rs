@@ -34,6 +34,7 @@ pub fn run() -> anyhow::Result<()> {
         out.write_all(text.as_bytes())?;
         out.flush()?;
     }
+    child::clear_up();
     Ok(())
 }
 
@@ -46,6 +47,7 @@ fn end_with_the_engine() -> std::io::Result<()> {
         let mut rest = String::new();
         // Nothing more is said; both an end and an error mean that nobody is there.
         let _ = std::io::stdin().lock().read_line(&mut rest);
+        child::clear_up();
         std::process::exit(0);
     };
     std::thread::Builder::new()

@@ -14,6 +14,18 @@ pub fn run(screen: &Screen, size: (u32, u32), frames: &mut impl Read) -> Result<
     gst::init().map_err(|e| e.to_string())?;
     let pipeline = gst::Pipeline::new();
     let source = build(&pipeline, screen, size)?;
+    let shown = show(&pipeline, &source, size, frames);
+    // The screen gets the mode back that it had.
+    let _ = pipeline.set_state(gst::State::Null);
+    shown
+}
+
+fn show(
+    pipeline: &gst::Pipeline,
+    source: &gst_app::AppSrc,
+    size: (u32, u32),
+    frames: &mut impl Read,
+) -> Result<(), String> {
     let bus = pipeline.bus().ok_or("its pipeline has no bus")?;
     if pipeline.set_state(gst::State::Playing).is_err() {
         return Err(failure(&bus).unwrap_or_else(|| "it does not start".into()));

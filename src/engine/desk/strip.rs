@@ -82,7 +82,7 @@ impl Strip {
 
     /// Whether something comes out when nothing goes in any more: what a delay or a filter holds, or the rest of a fade.
     pub fn rings(&self) -> bool {
-        self.silent < self.holds()
+        self.silent < self.holds() || self.fader.still().is_none()
     }
 
     /// In frames: the delay and its change, and what a filter rings for.
@@ -346,6 +346,21 @@ mod tests {
         });
         stays.set_visible(false, 0, 0);
         assert!(stays.is_open());
+    }
+
+    #[test]
+    fn a_fade_goes_on_while_nothing_comes() {
+        let mut strip = strip(SourceAudio::default());
+        strip.process(&mut tone(440.0, 0.4, 1.0));
+        strip.process(&mut vec![0.0; RATE as usize * 2]);
+        strip.set_visible(false, 24_000, 0);
+        let mut blocks = 0;
+        while strip.rings() {
+            strip.process(&mut [0.0; 2_000]);
+            blocks += 1;
+        }
+        assert_eq!(blocks, 24);
+        assert!(!strip.is_heard());
     }
 
     #[test]

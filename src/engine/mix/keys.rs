@@ -33,6 +33,15 @@ impl Fade {
         (from + (to - from) * done / frames) as u16
     }
 
+    /// Whether it is over from this point on and was not before.
+    pub(super) fn settle(&mut self, point: i64) -> bool {
+        let over = self.from != self.to && self.at(point - 1) == self.to;
+        if over {
+            *self = Fade::still(self.to);
+        }
+        over
+    }
+
     /// To another weight from where it is before `first`.
     pub(super) fn go(&mut self, to: u16, first: i64, frames: i64) {
         *self = Fade {

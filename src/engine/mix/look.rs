@@ -136,6 +136,10 @@ impl Studio {
     ) -> Result<Vec<(View, bytes::Bytes)>, PaintError> {
         let mut pictures = Vec::new();
         let wanted = snapshot.wanted;
+        let screen = screen.filter(|screen| wanted.screen && screen.is_there());
+        if !wanted.thumbnails && screen.is_none() {
+            return Ok(pictures);
+        }
         if wanted.thumbnails {
             for (id, frame) in &snapshot.sources {
                 pictures.push((View::Source(id.clone()), self.small.encode(&frame.buffer)?));
@@ -154,12 +158,12 @@ impl Studio {
         if let Some(preview) = preview.as_ref().filter(|_| wanted.thumbnails) {
             pictures.push((View::Preview, self.small.encode(preview)?));
         }
-        if wanted.multiview || wanted.screen {
+        if wanted.multiview || screen.is_some() {
             let picture = self.multiview(snapshot, preview, levels)?;
             if wanted.multiview {
                 pictures.push((View::Multiview, self.big.encode(&picture)?));
             }
-            if let Some(screen) = screen.filter(|_| wanted.screen) {
+            if let Some(screen) = screen {
                 screen.show(picture);
             }
         }

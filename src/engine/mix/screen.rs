@@ -7,6 +7,8 @@ use crate::engine::apart::child::Apart;
 use crate::engine::apart::wire::{self, Order, What};
 use gstreamer as gst;
 use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
 
@@ -14,20 +16,31 @@ use std::time::{Duration, Instant};
 const RETRY: Duration = Duration::from_secs(5);
 
 /// Takes pictures for the screen; never waits.
-pub struct Shown(SyncSender<gst::Buffer>);
+pub struct Shown {
+    pictures: SyncSender<gst::Buffer>,
+    /// There is a process that takes them.
+    taken: Arc<AtomicBool>,
+}
 
 impl Shown {
     /// Of I420 in `size`.
     pub fn start(screen: Screen, size: Size) -> std::io::Result<Self> {
         let (pictures, given) = sync_channel(1);
+        let taken = Arc::new(AtomicBool::new(false));
+        let takes = Arc::clone(&taken);
         std::thread::Builder::new()
             .name("screen".into())
-            .spawn(move || keep_shown(&screen, size, &given))?;
-        Ok(Shown(pictures))
+            .spawn(move || keep_shown(&screen, size, &given, &takes))?;
+        Ok(Shown { pictures, taken })
+    }
+
+    /// Nothing is to be made for a screen that isn't there.
+    pub fn is_there(&self) -> bool {
+        self.taken.load(Ordering::Relaxed)
     }
 
     pub fn show(&self, picture: gst::Buffer) {
-        match self.0.try_send(picture) {
+        match self.pictures.try_send(picture) {
             // A screen that is still at the one before leaves this one out.
             Ok(()) | Err(TrySendError::Full(_)) => {}
             Err(TrySendError::Disconnected(_)) => {}
@@ -36,9 +49,10 @@ impl Shown {
 }
 
 /// Until there are no more pictures.
-fn keep_shown(screen: &Screen, size: Size, given: &Receiver<gst::Buffer>) {
+fn keep_shown(screen: &Screen, size: Size, given: &Receiver<gst::Buffer>, taken: &AtomicBool) {
     let mut told = String::new();
-    while let Some(text) = show(screen, size, given) {
+    while let Some(text) = show(screen, size, given, taken) {
+        taken.store(false, Ordering::Relaxed);
         // The same failure again and again is told once.
         if text != told {
             tracing::warn!(
@@ -60,7 +74,12 @@ fn keep_shown(screen: &Screen, size: Size, given: &Receiver<gst::Buffer>) {
 }
 
 /// What went wrong; None: there are no more pictures.
-fn show(screen: &Screen, size: Size, given: &Receiver<gst::Buffer>) -> Option<String> {
+fn show(
+    screen: &Screen,
+    size: Size,
+    given: &Receiver<gst::Buffer>,
+    taken: &AtomicBool,
+) -> Option<String> {
     let number = |value: usize| u32::try_from(value).unwrap_or(u32::MAX);
     let order = Order {
         what: What::Show(screen.clone()),
@@ -71,6 +90,7 @@ fn show(screen: &Screen, size: Size, given: &Receiver<gst::Buffer>) -> Option<St
         Ok(apart) => apart,
         Err(error) => return Some(format!("the process for it can't be started: {error}")),
     };
+    taken.store(true, Ordering::Relaxed);
     loop {
         let picture = given.recv().ok()?;
         let Ok(bytes) = picture.map_readable() else {

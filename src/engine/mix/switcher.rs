@@ -319,6 +319,10 @@ impl Switcher {
             self.take = None;
             self.changed = true;
         }
+        for key in &mut self.keys {
+            // What has gone is waited for no more.
+            self.changed |= key.fade.settle(point);
+        }
         if self.take.is_none() {
             if let Some(clip) = self.clip.take_if(|clip| clip.scene != self.programme) {
                 self.left.push(clip.source);
@@ -467,10 +471,12 @@ impl Switcher {
                 source,
                 first,
             });
-            let other = before
-                .map(|clip| clip.source)
-                .filter(|other| *other != source);
-            self.left.extend(other);
+            self.left.extend(before.map(|clip| clip.source));
+            // One that still plays, or has, begins anew.
+            if self.left.contains(&source) {
+                self.left.retain(|left| *left != source);
+                self.effects.push(Effect::Ready { source });
+            }
             let at = self.fps.frame_time(first);
             self.effects.push(Effect::Start { source, at });
         }

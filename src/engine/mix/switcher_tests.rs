@@ -516,3 +516,53 @@ proptest! {
         prop_assert!(matches!(plan.base, Base::One { dark: 0, .. }), "settled");
     }
 }
+
+/// What became of the clips of `scenes`, taken one after the other before the fade of the last is over.
+fn clips_of(scenes: [&str; 2]) -> Vec<Effect> {
+    let mut show = Show::new();
+    show.take("opener", None);
+    (0..10).for_each(|_| drop(show.plan()));
+    show.switcher.take_effects();
+    for scene in scenes {
+        show.take(scene, Some(FADE));
+        (0..3).for_each(|_| drop(show.plan()));
+    }
+    (0..30).for_each(|_| drop(show.plan()));
+    let mut effects = show.switcher.take_effects();
+    effects.retain(|did| matches!(did, Effect::Ready { source: 3 } | Effect::Start { .. }));
+    effects
+}
+
+#[test]
+fn a_clip_that_is_taken_again_begins_anew() {
+    let start = |source, frame| Effect::Start {
+        source,
+        at: FrameRate { num: 30, den: 1 }.frame_time(frame),
+    };
+    let ready = Effect::Ready { source: 3 };
+    // Two frames after the command, for what its sound needs.
+    assert_eq!(clips_of(["a", "opener"]), [ready.clone(), start(3, 45)]);
+    assert_eq!(
+        clips_of(["trailer", "opener"]),
+        [start(4, 42), ready, start(3, 45)]
+    );
+}
+
+#[test]
+fn an_overlays_source_is_waited_for_while_it_is_seen() {
+    let mut spec = spec();
+    spec.overlays[0].layer = Layer::full("two");
+    let mut switcher = Switcher::new(&spec, None).unwrap();
+    let mut tell = |on, point: i64| {
+        let overlay = C::Overlay {
+            id: "logo".into(),
+            on,
+        };
+        let now = switcher.fps.frame_time(point);
+        switcher.handle(overlay, point, now, |_| true).unwrap();
+        (point..point + 10).for_each(|point| drop(switcher.plan(point)));
+        switcher.seen()
+    };
+    assert_eq!(tell(true, 30), [0, 1]);
+    assert_eq!(tell(false, 60), [0]);
+}

@@ -132,7 +132,14 @@ impl<F: Clone> Grid<F> {
         match track.clip.start {
             _ if round != track.clip.round => {}
             Some(start) => track.handle_frame(fps, MediaTime(start.0 + since.0), frame),
-            None => track.clip.ready.push_back((since, frame)),
+            None => {
+                // A pipeline that failed and was made anew gives the same again.
+                let ready = &mut track.clip.ready;
+                while ready.back().is_some_and(|(at, _)| *at >= since) {
+                    ready.pop_back();
+                }
+                ready.push_back((since, frame));
+            }
         }
     }
 
@@ -312,6 +319,18 @@ mod tests {
         assert_eq!(slot(&mut track, 1_035), None);
         track.handle_frame(0, ms(1_034), "b");
         assert_eq!(slot(&mut track, 1_036), Some((31, "b")));
+    }
+
+    #[test]
+    fn a_clip_that_is_made_anew_before_its_start_is_held_once() {
+        let mut track = Grid::new(FPS, 30, 1);
+        track.ready_clip(0, 1);
+        for _ in 0..3 {
+            for n in 0..8 {
+                track.handle_clip(0, 1, ms(n * 33), "frame");
+            }
+        }
+        assert_eq!(track.tracks[0].clip.ready.len(), 8);
     }
 
     #[test]

@@ -6,7 +6,6 @@ use cosmic_text::{
     Align, Attrs, Buffer, CacheKeyFlags, Family, FontSystem, LayoutGlyph, LayoutRun, Metrics,
     Shaping, SwashCache, SwashContent, Weight, Wrap, fontdb,
 };
-use std::path::Path;
 use tiny_skia::{Pixmap, PremultipliedColorU8};
 use unicode_segmentation::UnicodeSegmentation;
 
@@ -46,6 +45,7 @@ pub struct Block {
     pub width: f32,
     pub height: f32,
     /// As it came to be, after shrinking.
+    #[cfg_attr(not(test), expect(dead_code, reason = "tests look at it"))]
     pub size: f32,
     /// Some of it did not fit, and was left out.
     pub is_cut: bool,
@@ -73,7 +73,8 @@ impl Pen {
     }
 
     /// With the fonts of these directories, and no others.
-    pub fn with_fonts_of(directories: &[&Path]) -> Self {
+    #[cfg(test)]
+    pub fn with_fonts_of(directories: &[&std::path::Path]) -> Self {
         let mut fonts = fontdb::Database::new();
         for directory in directories {
             fonts.load_fonts_dir(directory);

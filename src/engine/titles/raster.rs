@@ -11,6 +11,7 @@ pub struct Rect {
 
 impl Rect {
     /// What lies in both; None: nothing does.
+    #[cfg(test)]
     pub fn meet(self, other: Rect) -> Option<Rect> {
         let (x, y) = (self.x.max(other.x), self.y.max(other.y));
         let right = (self.x + self.width).min(other.x + other.width);
@@ -88,6 +89,7 @@ impl Raster {
     }
 
     /// Bytes that it takes.
+    #[cfg(test)]
     pub fn size(&self) -> usize {
         self.y.len() + self.u.len() + self.v.len() + self.a.len()
     }

@@ -148,6 +148,7 @@ impl TitleRun {
     }
 
     /// The text as it is now, or as it will be once it is drawn.
+    #[cfg(test)]
     pub fn lines(&self) -> &[String] {
         &self.title.lines
     }

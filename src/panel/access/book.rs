@@ -96,6 +96,7 @@ impl Book {
         Some(Caller {
             role: self.role_of(&row.user)?,
             login: Some(mark),
+            token: None,
             who: Who::Operator(row.user.clone()),
             name: row.user.clone(),
         })
@@ -120,6 +121,7 @@ impl Book {
         Some(Caller {
             role: Role::from_word(&row.role)?,
             login: None,
+            token: Some(mark),
             who: Who::Operator(name.clone()),
             name,
         })

@@ -71,6 +71,8 @@ pub struct Caller {
     pub role: Role,
     /// A browser that logged in; None: the box's own socket, or a token.
     pub login: Option<Mark>,
+    /// A script's.
+    pub token: Option<Mark>,
     pub who: Who,
 }
 
@@ -81,6 +83,7 @@ impl Caller {
             name: "the command line".to_owned(),
             role: Role::Admin,
             login: None,
+            token: None,
             who: Who::Cli,
         }
     }
@@ -279,13 +282,13 @@ impl Access {
 
     /// Whether this caller may still do what it may: a socket outlives the request that opened it.
     pub fn still(&self, caller: &Caller) -> bool {
-        match caller.login {
-            Some(mark) => self
-                .book()
-                .by_login(mark, clock::wall_ms())
-                .is_some_and(|now| now.role >= caller.role),
-            None => true,
-        }
+        let now_ms = clock::wall_ms();
+        let now = match (caller.login, caller.token) {
+            (Some(mark), _) => self.book().by_login(mark, now_ms),
+            (None, Some(mark)) => self.book().by_token(mark, now_ms),
+            (None, None) => return true,
+        };
+        now.is_some_and(|now| now.role >= caller.role)
     }
 
     /// What a request with this cookie proves itself by: another site can send the cookie, and can't read this.

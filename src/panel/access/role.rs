@@ -135,13 +135,13 @@ pub const OPERATIONS: &[(&str, &str, Needs)] = &[
     ("DELETE", "/api/v1/config/source/{id}", ADMIN),
     ("PUT", "/api/v1/config/destination/{id}", ADMIN),
     ("DELETE", "/api/v1/config/destination/{id}", ADMIN),
-    ("PUT", "/api/v1/config/scene/{id}", OPERATOR),
-    ("DELETE", "/api/v1/config/scene/{id}", OPERATOR),
-    // A title may show any image file of the box.
+    // Scenes, titles and overlays may show any image file of the box.
+    ("PUT", "/api/v1/config/scene/{id}", ADMIN),
+    ("DELETE", "/api/v1/config/scene/{id}", ADMIN),
     ("PUT", "/api/v1/config/title/{id}", ADMIN),
     ("DELETE", "/api/v1/config/title/{id}", ADMIN),
-    ("PUT", "/api/v1/config/overlay/{id}", OPERATOR),
-    ("DELETE", "/api/v1/config/overlay/{id}", OPERATOR),
+    ("PUT", "/api/v1/config/overlay/{id}", ADMIN),
+    ("DELETE", "/api/v1/config/overlay/{id}", ADMIN),
     ("GET", "/api/v1/sources", VIEWER),
     ("GET", "/api/v1/destinations", OPERATOR),
     ("GET", "/api/v1/uplinks", VIEWER),

@@ -1,19 +1,20 @@
 //! Secrets in the configuration's text: shown as dots, and put back when the dots come back unchanged. Pure.
 //!
-//! What is a secret: the value of a key that holds one, the password of a URL, and what a URL's query says, since platforms hide keys
-//! there. The same in what is commented out.
+//! What is a secret: the value of a key that holds one, the password of a URL, what a URL's query says, since platforms hide keys
+//! there, and the path of an alert's URL, since webhooks hide tokens there. The same in what is commented out.
 
 use toml_edit::{DocumentMut, Item, Table, TableLike, Value};
 
 pub const DOTS: &str = "••••";
 /// Shorter values of a query are flags: `backup=1`.
 const FLAG: usize = 4;
-const SECRETS: [&str; 6] = [
+const SECRETS: [&str; 7] = [
     "key",
     "rollover_key",
     "password",
     "passphrase",
     "obs_password",
+    "secret",
     "token",
 ];
 
@@ -28,6 +29,27 @@ pub fn masked(key: &str, text: &str) -> String {
         return DOTS.to_owned();
     }
     masked_url(text)
+}
+
+/// A value at its place in the whole document as it may be shown.
+fn masked_at(path: &[Step], key: &str, text: &str) -> String {
+    match path.first() {
+        Some(Step::Key(section)) if section == "alert" && key == "url" => masked_webhook(text),
+        _ => masked(key, text),
+    }
+}
+
+/// Of a webhook's URL only the host is no secret.
+fn masked_webhook(text: &str) -> String {
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return text.to_owned();
+    };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let authority = &rest[..end];
+    let host = authority
+        .rsplit_once('@')
+        .map_or(authority, |(_, host)| host);
+    format!("{scheme}://{host}/{DOTS}")
 }
 
 /// Text as it is, but for what a URL in it hides.
@@ -65,8 +87,8 @@ pub fn mask(text: &str) -> String {
         // It can't be taken apart, so whatever looks like a secret is one.
         return text.lines().map(|line| line_masked(line) + "\n").collect();
     };
-    each_string(document.as_table_mut(), &mut |_, key, value| {
-        Some(masked(key, value))
+    each_string(document.as_table_mut(), &mut |path, key, value| {
+        Some(masked_at(path, key, value))
             .filter(|masked| masked != value)
             .map(Value::from)
     });
@@ -99,7 +121,7 @@ pub fn unmask(shown: &str, kept: &str) -> Result<String, Vec<String>> {
         let is_it = |original: &&Value| {
             original
                 .as_str()
-                .is_some_and(|its| masked(key, its) == value)
+                .is_some_and(|its| masked_at(path, key, its) == value)
         };
         match original.filter(is_it) {
             Some(original) => Some(original.clone()),
@@ -272,10 +294,13 @@ fn line_masked(line: &str) -> String {
             }
         }
     }
-    // A URL in it.
+    // A URL in it. Whether an alert's or a page's can't be told.
+    let is_url = out.trim_start_matches(['#', ' ']).starts_with("url");
     let words = out.split(' ').map(|word| {
         let inner = word.trim_matches(|c| c == '"' || c == '\'');
-        if inner.contains("://") {
+        if is_url && inner.starts_with("http") && inner.contains("://") {
+            word.replace(inner, &masked_webhook(inner))
+        } else if inner.contains("://") {
             word.replace(inner, &masked_url(inner))
         } else {
             word.to_owned()
@@ -336,12 +361,21 @@ key = "BBBB-secret"
 password = 'CCCC-secret'
 inline = { key = "DDDD-secret", list = ["rtmp://u:EEEE-secret@h/x"] }
 key_file = "b.key"
+
+[[alert]]
+kind = "webhook"
+url = "https://api.example/botGGGG-secret/send"
+secret = "FFFF-secret"
+# url = "https://hooks.example/services/HHHH-secret"
 "#;
 
     #[test]
     fn no_secret_is_shown_and_all_else_is() {
         let shown = mask(TEXT);
-        assert!(!shown.contains("secret"), "{shown}");
+        assert!(
+            !shown.contains("-secret") && !shown.contains("hunter2"),
+            "{shown}"
+        );
         assert!(!shown.contains("abcdefgh"), "{shown}");
         for kept in [
             "# the venue",
@@ -351,6 +385,8 @@ key_file = "b.key"
             "key = \"••••\"      # from Anna",
             "# key = \"••••\"",
             "key_file = \"b.key\"",
+            "url = \"https://api.example/••••\"",
+            "# url = \"https://hooks.example/••••\"",
         ] {
             assert!(shown.contains(kept), "{kept} in {shown}");
         }

@@ -91,6 +91,9 @@ pub struct Run {
     /// When the step before was begun or left out.
     last: Moment,
     held: Option<Moment>,
+    /// By how much it was held before; the wall clock knows nothing of that.
+    #[serde(default)]
+    put_off: Duration,
     /// The last that the run took.
     scene: Option<String>,
     /// Since then.
@@ -158,6 +161,7 @@ impl Run {
             cursor: 0,
             last: start,
             held: None,
+            put_off: Duration::ZERO,
             scene: None,
             clip_seen: false,
             clip_plays: false,
@@ -197,6 +201,7 @@ impl Run {
     /// Where the wall clock has the start now. Nothing changes once the start has come, or while the run is held.
     pub fn set_start(&mut self, start: Moment, now: Moment) {
         if now < self.start && self.held.is_none() && !self.forced {
+            let start = start + self.put_off;
             let by = start.0 - self.start.0;
             self.start = start;
             self.end.0 += by;

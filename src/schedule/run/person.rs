@@ -98,6 +98,7 @@ impl Run {
     fn release(&mut self, now: Moment) -> Option<Duration> {
         let held = now.since(self.held.take()?);
         self.start = self.start + held;
+        self.put_off += held;
         self.last = self.last + held;
         if let Some(Slot {
             state: State::Waiting { since, .. },

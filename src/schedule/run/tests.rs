@@ -605,3 +605,33 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_was_held_before_the_start_stays_put_off() {
+    let mut world = World::new(&show(
+        Overrun::End,
+        vec![
+            at(-10, scene("slate")),
+            at(0, Action::Live),
+            at(10, scene("a")),
+        ],
+    ));
+    world.until(-100.0);
+    world.command(Command::Hold);
+    world.until(-40.0);
+    world.command(Command::Release);
+    // As the shell does it: the wall clock still has the start where it was planned, and is then found to be 5 s ahead.
+    world.run.set_start(second(START as f64), world.now);
+    world.until(20.0);
+    world.run.set_start(second(START as f64 + 5.0), world.now);
+    world.until(500.0);
+    assert_eq!(
+        world.did(),
+        [
+            (55.0, "scene slate"),
+            (65.0, "go live"),
+            (75.0, "scene a"),
+            (125.0, "end")
+        ]
+    );
+}

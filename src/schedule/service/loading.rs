@@ -14,7 +14,7 @@ use tracing::{info, warn};
 
 /// What people were told is remembered for so long.
 const REMEMBERED_MS: i64 = 40 * 24 * 3_600_000;
-/// Under this word it is remembered when a show was first seen.
+/// Under this word it is remembered when a show was first seen as it is.
 const SEEN: &str = "seen";
 
 impl Service {
@@ -58,29 +58,30 @@ impl Service {
         self.told = told.into_iter().collect();
         let past = store.past_runs(since_ms).await.unwrap_or_default();
         let past: BTreeSet<String> = past.into_iter().collect();
+        let seen = store.when_told(SEEN).await.unwrap_or_default();
+        let seen: BTreeMap<String, i64> = seen.into_iter().collect();
         let (mut fresh, mut broken) = (Vec::new(), Vec::new());
         for (id, entry) in &self.shelf.entries {
-            if entry.origin == Origin::Configuration
-                && !self.told.contains(&(id.clone(), SEEN.to_owned()))
-            {
-                fresh.push(id.clone());
+            if entry.origin == Origin::Configuration {
+                let version = version(id, &entry.text);
+                match seen.get(&version) {
+                    Some(ms) => {
+                        since.insert(id.clone(), *ms);
+                    }
+                    None => fresh.push(version),
+                }
             }
             if let Err(problem) = &entry.show {
                 broken.push((id.clone(), problem.clone()));
             }
         }
-        for id in &fresh {
-            self.remember(id.clone(), SEEN);
+        for version in fresh {
+            self.remember(version, SEEN);
         }
         let known_since = |id: &str| {
-            let saved = since
-                .get(id)
-                .and_then(|ms| Timestamp::from_millisecond(*ms).ok());
-            saved.unwrap_or(if fresh.iter().any(|new| new == id) {
-                now
-            } else {
-                Timestamp::UNIX_EPOCH
-            })
+            let ms = since.get(id);
+            ms.and_then(|ms| Timestamp::from_millisecond(*ms).ok())
+                .unwrap_or(now)
         };
         self.shelf.look_back(&past, known_since, now);
         for (id, problem) in broken {
@@ -154,4 +155,14 @@ impl Service {
                 .await;
         }
     }
+}
+
+/// A show as it is written now: one that was changed is another, whose times before that are nobody's fault.
+fn version(id: &str, text: &str) -> String {
+    let digest = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
+    let hex: String = digest.as_ref()[..8]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    format!("{id} {hex}")
 }

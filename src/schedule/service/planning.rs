@@ -3,7 +3,6 @@
 use super::running::Running;
 use super::{Service, moment_of};
 use crate::alert::Telling;
-use crate::config::show::shifted;
 use crate::config::{AlertLevel, Show};
 use crate::schedule::carry::{self, Context};
 use crate::schedule::plan::{self, Ahead};
@@ -36,6 +35,9 @@ impl Service {
         }
         if let Some(running) = &mut self.running {
             running.follow();
+            // The shelf may have been filled anew since.
+            let context = &running.context;
+            self.shelf.pass(&context.show, &context.occurrence);
         }
         let mut next = now.checked_add(LOOK_AGAIN).unwrap_or(now);
         let mut others = Vec::new();
@@ -50,10 +52,10 @@ impl Service {
             }
             others.clear();
             let mut begun = false;
-            for (id, begin) in begins {
+            for (id, _) in begins {
                 if self.running.is_some() {
-                    // It waits for the box, and whoever has it gives way.
-                    others.push(begin);
+                    // It waits for the box, and whoever has it gives way; what it looks at and tells before needs no box.
+                    others.extend(self.shelf.needs_the_box(&id));
                     continue;
                 }
                 self.begin_planned(&id).await;
@@ -103,13 +105,9 @@ impl Service {
         let Some(running) = &self.running else { return };
         let own = running.context.show.clone();
         let mut soonest = waiting.into_iter().min();
-        for (id, entry) in &self.shelf.entries {
-            if let (Ok(show), Some(next)) = (&entry.show, entry.next())
-                && *id != own
-            {
-                let needs = shifted(next.at, -show.lead_ms());
-                soonest = Some(soonest.map_or(needs, |soonest| soonest.min(needs)));
-            }
+        for id in self.shelf.entries.keys().filter(|id| **id != own) {
+            let needs = self.shelf.needs_the_box(id);
+            soonest = soonest.into_iter().chain(needs).min();
         }
         let at = soonest.map(|at| moment_of(at.max(now)));
         self.input(Input::GiveWay(at)).await;

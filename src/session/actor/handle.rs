@@ -421,6 +421,17 @@ impl SessionHandle {
         let _ = self.status.wait_for(|status| status.state.is_idle()).await;
     }
 
+    /// Returns when nothing is being published any more to any of these; none: to anybody.
+    pub async fn ended(&mut self, destinations: &[String]) {
+        let is_there = |status: &Status| {
+            let mut there = status.destinations.iter();
+            destinations.is_empty() || there.any(|to| destinations.contains(&to.delivery.id))
+        };
+        // An actor that is gone publishes nothing.
+        let over = |status: &Status| status.state.is_idle() || !is_there(status);
+        let _ = self.status.wait_for(over).await;
+    }
+
     async fn ask(&self, request: impl FnOnce(Reply) -> Request) -> Result<(), SessionError> {
         let (reply, answer) = oneshot::channel();
         self.requests

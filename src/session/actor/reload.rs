@@ -15,7 +15,7 @@ use tracing::{error, info};
 
 /// An engine that was told to stop is killed after less; this is for the system that buries it.
 const ENGINE_ENDS: Duration = Duration::from_secs(10);
-const NOTICE: &str = "The configuration was changed: it holds from the end of this broadcast on.";
+const NOTICE: &str = "The configuration was changed: it holds from the end of this broadcast on, recordings included.";
 
 /// When new settings hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +27,8 @@ pub enum Applies {
 
 impl Actor {
     fn is_idle(&self) -> bool {
-        self.session.is_none() && !self.control.is_started() && self.closing.is_empty()
+        let records = !self.by_hand.is_empty() || !self.closing_by_hand.is_empty();
+        self.session.is_none() && !self.control.is_started() && self.closing.is_empty() && !records
     }
 
     /// Of several, the newest is taken.

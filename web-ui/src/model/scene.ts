@@ -33,6 +33,14 @@ export function layer(raw: unknown): Layer {
   };
 }
 
+/** The API gives a colour by its parts, the file as #rrggbb or #rrggbbaa. */
+function colour(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || !('red' in value)) return value;
+  const { red, green, blue, alpha } = value as Record<string, number>;
+  const parts = alpha === undefined || alpha === 255 ? [red, green, blue] : [red, green, blue, alpha];
+  return `#${parts.map((part) => (part ?? 0).toString(16).padStart(2, '0')).join('')}`;
+}
+
 const KEYS = new Set(['or', 'z', 'id', 'crop', 'border', 'chroma_key']);
 
 /** As the file has it: what is as without saying is left out. */
@@ -48,6 +56,11 @@ export function table(it: Layer): Loose {
       const { left, top, right, bottom } = value as Record<string, number>;
       const crop = [left ?? 0, top ?? 0, right ?? 0, bottom ?? 0];
       if (crop.some((part) => part !== 0)) out.crop = crop;
+      continue;
+    }
+    if ((key === 'border' || key === 'chroma_key') && value && typeof value === 'object') {
+      const parts = value as Loose;
+      out[key] = { ...parts, colour: colour(parts.colour) };
       continue;
     }
     out[key] = value;

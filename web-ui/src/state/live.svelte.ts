@@ -50,6 +50,7 @@ class Live {
   private wanted = false;
   private check: () => void = () => {};
   private begun: () => void = () => {};
+  private configured: () => void = () => {};
 
   fresh = $derived(this.link === 'fresh');
 
@@ -62,12 +63,13 @@ class Live {
   });
 
   /** `check` finds out why a connection does not come about: perhaps nobody is signed in any more. `begun` hears that all of it
-   *  is known anew, as after a restart. */
-  start(check: () => void, begun: () => void) {
+   *  is known anew, as after a restart; `configured`, that the configuration is another, or holds from now on. */
+  start(check: () => void, begun: () => void, configured: () => void) {
     if (this.wanted) return;
     this.wanted = true;
     this.check = check;
     this.begun = begun;
+    this.configured = configured;
     this.startedAt = Date.now();
     this.heardAt = null;
     this.link = 'waiting';
@@ -211,6 +213,7 @@ class Live {
         break;
       case 'log':
         this.log = joined(this.log, [message.entry]);
+        if (message.entry.event === 'config_changed') this.configured();
         break;
       case 'desk':
         this.desk = message.desk;
@@ -223,6 +226,8 @@ class Live {
 
   private show(status: Status, atOnce = false) {
     const now = Date.now();
+    // What waited for the end of a broadcast says so until then.
+    if (this.newest && status.notices.length < this.newest.notices.length) this.configured();
     const urgent = atOnce || isUrgent(this.newest, status);
     this.newest = status;
     this.statusAt = now;

@@ -78,7 +78,7 @@ class Session {
     live.desk = me.desk;
     this.held = me.desk?.mine ?? false;
     this.access = 'in';
-    live.start(() => void this.verify(), () => void this.begun());
+    live.start(() => void this.verify(), () => void this.begun(), () => void stock.load());
     // A desk that nobody holds is taken by whoever may; one that somebody holds is asked for.
     if (this.mayOperate && me.desk && me.desk.holder === null) await this.deskDo('take').catch(() => {});
   }

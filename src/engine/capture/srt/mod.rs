@@ -99,7 +99,7 @@ fn play(
     let latency = Duration::from_millis(properties.latency_ms.into());
     let placement = Anchored::new(&capture.clock, DELAY);
     let graph = Graph::new(capture, capture.clock.now(), Arc::new(placement));
-    let last = LastPacket::new(capture.clock.now());
+    let last = LastPacket::default();
     let (packets, clock) = (last.clone(), capture.clock.clone());
     decode::add(&graph, uri, move |source| {
         set(source, "latency", &properties.latency_ms.to_string());
@@ -121,21 +121,28 @@ fn play(
         }
     })?;
     graph.play()?;
-    let tails = graph.tails().clone();
-    std::thread::scope(|scope| {
-        let over = Stop::default();
-        if let Some(address) = called {
-            let (over, clock) = (over.clone(), &capture.clock);
-            scope.spawn(move || {
-                if returned::wait(address, clock, &last, latency, &over) {
+    let over = Stop::default();
+    if let Some((host, port)) = called {
+        let (over, clock, host) = (over.clone(), capture.clock.clone(), host.to_owned());
+        let tails = graph.tails().clone();
+        let asking = std::thread::Builder::new()
+            .name(format!("asks {}", capture.source.id))
+            .spawn(move || {
+                if returned::wait((&host, port), &clock, &last, latency, &over) {
                     tails.fail("the encoder was started anew".into());
                 }
             });
+        if let Err(error) = asking {
+            // SRT gives the connection up by itself then.
+            tracing::warn!(
+                source = capture.source.id,
+                "no thread to ask who is there: {error}"
+            );
         }
-        let end = graph.watch(capture, patience, |_| {
-            Some(End::Failed("the other side ended the stream".into()))
-        });
-        over.set();
-        Ok(end)
-    })
+    }
+    let end = graph.watch(capture, patience, |_| {
+        Some(End::Failed("the other side ended the stream".into()))
+    });
+    over.set();
+    Ok(end)
 }

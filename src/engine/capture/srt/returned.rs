@@ -1,125 +1,90 @@
 //! Whether the encoder that we call was started anew. A connection to the one before it gives nothing more, and SRT keeps it for
-//! another 5 s, as the network could have been cut; but who is there answers the first packet of a call, and a call costs nothing
-//! until it goes on. So once nothing comes, we ask: an answer without the stream coming back means that there is another encoder.
+//! another 5 s, as the network could have been cut; but who listens there answers the first packet of a call, which costs nothing
+//! until the call goes on. So once nothing comes, we ask: the answer's timestamp counts from when the listener was opened (so libsrt
+//! 1.5 does), and one that is younger than the last packet of our stream belongs to another encoder.
 
 use crate::engine::clock::Clock;
 use crate::engine::stop::Stop;
 use crate::media::MediaTime;
-use std::net::{ToSocketAddrs, UdpSocket};
+use std::net::{SocketAddr, ToSocketAddrs, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 /// From this long without a packet of the stream on.
-const ASK_AFTER: Duration = Duration::from_millis(800);
+const ASK_AFTER: Duration = Duration::from_millis(400);
 const ASK_EVERY: Duration = Duration::from_millis(100);
-/// When the network is back, the old connection needs what is on its way, what SRT holds back (`latency_ms`), and this.
-const GRACE: Duration = Duration::from_millis(200);
 
-/// When the stream's last packet came, on the monotonic clock in µs.
-#[derive(Clone)]
+/// When the stream's last packet came, on the monotonic clock in µs; 0: none yet.
+#[derive(Clone, Default)]
 pub struct LastPacket(Arc<AtomicI64>);
 
 impl LastPacket {
-    pub fn new(now: MediaTime) -> Self {
-        LastPacket(Arc::new(AtomicI64::new(now.0)))
-    }
-
     pub fn seen(&self, now: MediaTime) {
         self.0.store(now.0, Ordering::Relaxed);
     }
+
+    fn get(&self) -> Option<MediaTime> {
+        let at = self.0.load(Ordering::Relaxed);
+        (at != 0).then_some(MediaTime(at))
+    }
 }
 
-/// Until `over`, or until another encoder is there: true.
+/// Until `over`, or until another encoder is there: true. `latency` is what SRT holds the stream back by.
 pub fn wait(
-    address: (&str, u16),
+    (host, port): (&str, u16),
     clock: &Clock,
     last: &LastPacket,
     latency: Duration,
     over: &Stop,
 ) -> bool {
-    let mut encoder = Encoder::new(latency);
+    // While the encoder is away, so may be who knows its name.
+    let host = host.trim_matches(['[', ']']);
+    let Some(to) = (host, port)
+        .to_socket_addrs()
+        .ok()
+        .and_then(|mut to| to.next())
+    else {
+        return false;
+    };
     let mut socket = None;
     while !over.wait(ASK_EVERY) {
-        let answered = socket.as_ref().is_some_and(answers);
-        let last = MediaTime(last.0.load(Ordering::Relaxed));
-        match encoder.decide(clock.now(), last, answered) {
-            Next::Wait => socket = None,
-            Next::Ask => {
-                if socket.is_none() {
-                    socket = connect(address);
-                }
-                if let Some(socket) = &socket {
-                    // While the encoder is away, the machine it ran on refuses, or nothing can be sent at all.
-                    let _ = socket.send(&induction());
-                }
-            }
-            Next::Anew => return true,
+        // Who has not sent anything yet may do so late: the larger of both sides' latencies is kept.
+        let quiet = last.get().map(|last| clock.now().since(last));
+        let Some(quiet) = quiet.filter(|quiet| *quiet >= ASK_AFTER) else {
+            socket = None;
+            continue;
+        };
+        if socket.is_none() {
+            socket = connect(to).ok();
         }
+        let Some(socket) = &socket else { continue };
+        if answers(socket).any(|age| age < quiet + latency) {
+            return true;
+        }
+        // While the encoder is away, the machine it ran on refuses, or nothing can be sent at all.
+        let _ = socket.send(&induction());
     }
     false
 }
 
-fn connect(address: (&str, u16)) -> Option<UdpSocket> {
-    let to = address.to_socket_addrs().ok()?.next()?;
+fn connect(to: SocketAddr) -> std::io::Result<UdpSocket> {
     let any = if to.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
-    let socket = UdpSocket::bind(any).ok()?;
-    socket.connect(to).ok()?;
-    socket.set_nonblocking(true).ok()?;
-    Some(socket)
+    let socket = UdpSocket::bind(any)?;
+    socket.connect(to)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
 }
 
-/// Whether an answer has come since the last look.
-fn answers(socket: &UdpSocket) -> bool {
+/// The ages that were told since the last look.
+fn answers(socket: &UdpSocket) -> impl Iterator<Item = Duration> {
     let mut packet = [0; 128];
-    let mut any = false;
     // At most one for each packet that was sent; somebody who floods us does not keep us here.
-    for _ in 0..8 {
-        match socket.recv(&mut packet) {
-            Ok(length) => any |= is_induction(&packet[..length]),
-            // The machine's refusal is told once, and then there may be more.
-            Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => {}
-            Err(_) => break,
-        }
-    }
-    any
-}
-
-enum Next {
-    Wait,
-    Ask,
-    /// It is another encoder.
-    Anew,
-}
-
-/// What is known of the one at the other side.
-struct Encoder {
-    latency: Duration,
-    /// When it first answered while nothing came.
-    answered: Option<MediaTime>,
-}
-
-impl Encoder {
-    fn new(latency: Duration) -> Self {
-        Encoder {
-            latency,
-            answered: None,
-        }
-    }
-
-    fn decide(&mut self, now: MediaTime, last: MediaTime, answered: bool) -> Next {
-        if now.since(last) < ASK_AFTER {
-            self.answered = None;
-            return Next::Wait;
-        }
-        if answered {
-            self.answered.get_or_insert(now);
-        }
-        match self.answered {
-            Some(at) if now.since(at) >= GRACE + self.latency => Next::Anew,
-            _ => Next::Ask,
-        }
-    }
+    (0..8).filter_map(move |_| {
+        // The machine's refusal is told here once, and is no answer.
+        let length = socket.recv(&mut packet).ok()?;
+        age(&packet[..length])
+    })
 }
 
 /// Of a handshake, in 32-bit words: a header of four, and its content of twelve (draft-sharabayko-srt-01, 3.2.1).
@@ -150,60 +115,85 @@ fn induction() -> [u8; HANDSHAKE] {
     packet
 }
 
-/// Whether a packet is a handshake's first, with the cookie.
-fn is_induction(packet: &[u8]) -> bool {
+/// For how long who answers has listened, less whole turns of its clock (71 minutes). None: this is no answer, or one without a clock.
+fn age(packet: &[u8]) -> Option<Duration> {
     let word = |index: usize| {
         let bytes = packet.as_chunks().0.get(index)?;
         Some(u32::from_be_bytes(*bytes))
     };
-    packet.len() >= HANDSHAKE && word(0) == Some(CONTROL_HANDSHAKE) && word(9) == Some(INDUCTION)
+    let is_answer = packet.len() >= HANDSHAKE
+        && word(0) == Some(CONTROL_HANDSHAKE)
+        && word(9) == Some(INDUCTION);
+    let micros = word(2).filter(|micros| is_answer && *micros != 0)?;
+    Some(Duration::from_micros(micros.into()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use gstreamer as gst;
 
-    const SECOND: i64 = 1_000_000;
-
-    /// What is decided each 0.2 s from 10 s on, and when it is another encoder; it answers from `back` on, and the stream is there
-    /// in `flows`.
-    fn anew_at(back: f64, flows: impl Fn(f64) -> bool) -> Option<f64> {
-        let mut encoder = Encoder::new(Duration::from_millis(120));
-        let mut last = MediaTime(10 * SECOND);
-        (0..100).find_map(|step| {
-            let at = 10.0 + f64::from(step) * 0.2;
-            let now = MediaTime((at * SECOND as f64) as i64);
-            if flows(at) {
-                last = now;
-            }
-            let next = encoder.decide(now, last, at >= back);
-            matches!(next, Next::Anew).then_some(at)
-        })
+    /// As libsrt 1.5.1 answered 2.06 s after it began to listen.
+    fn answer(micros: u32) -> [u8; HANDSHAKE] {
+        let mut packet = induction();
+        packet[8..12].copy_from_slice(&micros.to_be_bytes());
+        packet[16..20].copy_from_slice(&5u32.to_be_bytes());
+        packet[20..24].copy_from_slice(&0x4a17u32.to_be_bytes());
+        packet
     }
 
     #[test]
-    fn one_that_was_started_anew_is_called_anew() {
-        let at = anew_at(13.0, |_| false).unwrap();
-        assert!((13.4..13.7).contains(&at), "{at}");
-        // It was back before anybody asked.
-        let at = anew_at(10.2, |_| false).unwrap();
-        assert!((11.2..11.5).contains(&at), "{at}");
-    }
-
-    #[test]
-    fn one_whose_network_was_cut_is_not() {
-        assert_eq!(anew_at(14.0, |at| at >= 14.2), None);
-        assert_eq!(anew_at(30.0, |_| false), None, "nobody is there");
-    }
-
-    #[test]
-    fn a_first_packet_is_known_and_others_are_not() {
-        assert!(is_induction(&induction()));
+    fn an_answer_tells_its_age_and_others_tell_nothing() {
+        assert_eq!(
+            age(&answer(2_058_511)),
+            Some(Duration::from_micros(2_058_511))
+        );
+        assert_eq!(age(&answer(0)), None);
         for length in 0..HANDSHAKE {
-            assert!(!is_induction(&induction()[..length]));
+            assert_eq!(age(&answer(9)[..length]), None);
         }
-        let mut conclusion = induction();
+        let mut conclusion = answer(9);
         conclusion[36..40].copy_from_slice(&u32::MAX.to_be_bytes());
-        assert!(!is_induction(&conclusion));
+        assert_eq!(age(&conclusion), None);
+    }
+
+    /// Whether one that has listened for so long is taken for another, when nothing came for a second.
+    fn is_another(listened: Duration) -> bool {
+        gst::init().unwrap();
+        let listener = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let micros = u32::try_from(listened.as_micros()).unwrap();
+        let stop = Stop::default();
+        let over = stop.clone();
+        let answering = std::thread::spawn(move || {
+            let mut asked = [0; 128];
+            for _ in 0..3 {
+                let (_, from) = listener.recv_from(&mut asked).unwrap();
+                listener.send_to(&answer(micros), from).unwrap();
+            }
+            stop.set();
+        });
+        let clock = Clock::start();
+        let last = LastPacket::default();
+        last.seen(MediaTime(clock.now().0 - 1_000_000));
+        let latency = Duration::from_millis(120);
+        let another = wait(("127.0.0.1", port), &clock, &last, latency, &over);
+        if another {
+            // It is waited for no more than it asks.
+            drop(answering);
+        } else {
+            answering.join().unwrap();
+        }
+        another
+    }
+
+    #[test]
+    fn one_that_was_started_since_is_another() {
+        assert!(is_another(Duration::from_millis(300)));
+    }
+
+    #[test]
+    fn one_that_pauses_or_whose_network_was_cut_is_the_same() {
+        assert!(!is_another(Duration::from_secs(3_600)));
     }
 }
