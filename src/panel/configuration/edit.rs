@@ -175,6 +175,14 @@ fn set(
             (Some(Item::Value(Value::InlineTable(inner))), Json::Object(object)) => {
                 set(inner, object, &path)?;
             }
+            (Some(Item::Value(Value::Array(array))), Json::Array(list)) => {
+                set_list(array, list, &path)?;
+            }
+            (Some(Item::ArrayOfTables(tables)), Json::Array(list))
+                if list.iter().all(Json::is_object) =>
+            {
+                set_tables(tables, list, &path)?;
+            }
             (Some(Item::Value(old)), wanted) => {
                 let decor = old.decor().clone();
                 let mut new = value(&path, wanted, Some(old))?;
@@ -184,6 +192,59 @@ fn set(
             _ => {
                 let new = value(&path, wanted, None)?;
                 table.insert(key, Item::Value(new));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Element by element: the comments between those that stay, stay.
+fn set_list(array: &mut Array, list: &[Json], path: &str) -> Result<(), EditError> {
+    while array.len() > list.len() {
+        array.remove(array.len() - 1);
+    }
+    for (n, wanted) in list.iter().enumerate() {
+        let Some(old) = array.get_mut(n) else {
+            let mut new = value(path, wanted, None)?;
+            // On a line of its own where the others are.
+            let last = array.iter().last().and_then(|last| last.decor().prefix());
+            let last = last.and_then(|prefix| prefix.as_str()).unwrap_or_default();
+            match (last.rfind('\n'), n) {
+                (Some(line), _) => new.decor_mut().set_prefix(&last[line..]),
+                (None, 0) => {}
+                (None, _) => new.decor_mut().set_prefix(" "),
+            }
+            array.push_formatted(new);
+            continue;
+        };
+        let is = item_json("", &Item::Value(old.clone()));
+        if is.as_ref().is_some_and(|is| same(is, wanted)) {
+            continue;
+        }
+        match (old, wanted) {
+            (Value::InlineTable(inner), Json::Object(object)) => set(inner, object, path)?,
+            (old, wanted) => {
+                let decor = old.decor().clone();
+                let mut new = value(path, wanted, Some(old))?;
+                *new.decor_mut() = decor;
+                *old = new;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn set_tables(tables: &mut ArrayOfTables, list: &[Json], path: &str) -> Result<(), EditError> {
+    while tables.len() > list.len() {
+        tables.remove(tables.len() - 1);
+    }
+    for (n, object) in list.iter().filter_map(Json::as_object).enumerate() {
+        match tables.get_mut(n) {
+            Some(table) => set(table, object, path)?,
+            None => {
+                let mut table = Table::new();
+                set(&mut table, object, path)?;
+                tables.push(table);
             }
         }
     }
@@ -301,6 +362,45 @@ keyframe_s = 2.0   # what it wants
             new,
             TEXT.replace("h/x", "h/y"),
             "dots keep the key, and 2 is 2.0"
+        );
+    }
+
+    #[test]
+    fn lists_keep_the_comments_of_what_stays() {
+        let inline = "[[scene]]\nid = \"pip\"\nlayers = [\n    { source = \"stage\" },   # all of it\n    # the speaker\n    \
+                      { source = \"desk\", x = 0.6 },\n]\n";
+        let layers = |list: Json| object(json!({"id": "pip", "layers": list}));
+        let moved = layers(json!([{"source": "stage"}, {"source": "desk", "x": 0.5}]));
+        let moved = put(inline, "scene", "pip", &moved).unwrap();
+        assert_eq!(moved, inline.replace("0.6", "0.5"));
+        let more =
+            layers(json!([{"source": "stage"}, {"source": "desk", "x": 0.6}, {"title": "a"}]));
+        let more = put(inline, "scene", "pip", &more).unwrap();
+        assert!(more.contains("0.6 },\n    { title = \"a\" }"), "{more}");
+        assert!(
+            more.contains("# all of it") && more.contains("# the speaker"),
+            "{more}"
+        );
+        let fewer = put(
+            inline,
+            "scene",
+            "pip",
+            &layers(json!([{"source": "stage"}])),
+        )
+        .unwrap();
+        assert!(!fewer.contains("desk"), "{fewer}");
+        assert_eq!(
+            parse(&fewer).unwrap()["scene"][0]["layers"]
+                .as_array()
+                .unwrap()
+                .len(),
+            1
+        );
+        let tables = "[[scene]]\nid = \"pip\"\n\n[[scene.layers]]\nsource = \"stage\"   # all of it\n\n[[scene.layers]]\nsource = \"desk\"\nx = 0.6   # right\n";
+        let moved = layers(json!([{"source": "stage"}, {"source": "desk", "x": 0.5}]));
+        assert_eq!(
+            put(tables, "scene", "pip", &moved).unwrap(),
+            tables.replace("0.6", "0.5")
         );
     }
 
