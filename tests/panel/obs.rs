@@ -316,6 +316,44 @@ fn obws_ms(ms: i64) -> time::Duration {
 }
 
 #[test]
+fn a_recording_goes_on_while_the_configuration_is_changed() {
+    let _alone = alone();
+    let more =
+        "[[recording]]\nid = \"master\"\nkind = \"copy\"\npath = \"RECORDINGS\"\nauto = false\n";
+    let mut desks = Desks::start(more);
+    let (runtime, engine) = (runtime(), desks.panel.regia.status().unwrap());
+    let obs = runtime.block_on(desks.connect(Some(PASSWORD))).unwrap();
+    runtime.block_on(obs.recording().start()).unwrap();
+    std::thread::sleep(Duration::from_secs(3));
+    // Another engine is needed for that.
+    let louder = json!({"kind": "test", "audio": {"gain_db": -3.0}});
+    let put = desks
+        .panel
+        .admin
+        .send("PUT", "/api/v1/config/source/cam", Some(louder));
+    assert_eq!(put.status, 200, "{}", put.text());
+    assert_eq!(put.json()["applies"], "after the broadcast");
+    let size = |file: &str| {
+        let path = desks.files.path().join("recordings").join(file);
+        path.metadata().unwrap().len()
+    };
+    let files = std::fs::read_dir(desks.files.path().join("recordings")).unwrap();
+    let file = files.map(|file| file.unwrap().file_name()).next().unwrap();
+    let before = size(file.to_str().unwrap());
+    std::thread::sleep(Duration::from_secs(3));
+    assert!(size(file.to_str().unwrap()) > before);
+    let stopped = runtime.block_on(obs.recording().stop()).unwrap();
+    assert_eq!(stopped, file.to_str().unwrap());
+    desks
+        .panel
+        .regia
+        .wait_status("the new configuration", PATIENCE, |status| {
+            status["notices"].as_array().is_some_and(Vec::is_empty)
+                && status["engine_pid"] != engine["engine_pid"]
+        });
+}
+
+#[test]
 fn a_broadcast_begins_and_ends_the_same_way_as_by_the_panel() {
     let _alone = alone();
     let ingest = Ingest::start();

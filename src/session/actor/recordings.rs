@@ -6,11 +6,14 @@ use crate::recording;
 use crate::uplink::destination::SessionStart;
 use crate::window::Feed;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::{Instrument, error, info, info_span};
 
+/// A disk that is there says sooner what is on it.
+const LOOK: Duration = Duration::from_millis(200);
 /// Names tried for a file that is there already.
 const NAMES: u32 = 100;
 
@@ -125,16 +128,22 @@ impl Recordings {
     }
 }
 
-/// Named by the second it begins in; a restart may come within the same.
+/// Named by the second it begins in; a restart may come within the same. A disk of the network's may hang: then the name is taken as it
+/// is, and only the recording waits.
 fn free_path(recording: &Recording) -> PathBuf {
     let name = recording::file_name(&recording.id, jiff::Timestamp::now());
     let path = recording.path.join(&name);
-    if !path.exists() {
-        return path;
-    }
-    let stem = Path::new(&name).with_extension("");
-    (2..NAMES)
-        .map(|n| recording.path.join(format!("{}-{n}.flv", stem.display())))
-        .find(|path| !path.exists())
-        .unwrap_or(path)
+    let (tell, told) = mpsc::channel();
+    let (directory, taken) = (recording.path.clone(), path.clone());
+    let looking = std::thread::Builder::new().spawn(move || {
+        let stem = Path::new(&name).with_extension("");
+        let others = (2..NAMES).map(|n| directory.join(format!("{}-{n}.flv", stem.display())));
+        let free = std::iter::once(taken)
+            .chain(others)
+            .find(|path| !path.exists());
+        // Nobody waits for it any more.
+        let _ = tell.send(free);
+    });
+    let free = looking.ok().and_then(|_| told.recv_timeout(LOOK).ok());
+    free.flatten().unwrap_or(path)
 }
