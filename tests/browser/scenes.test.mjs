@@ -66,11 +66,15 @@ describe('the scene editor', () => {
     await shot(page, 'scene-dragged');
     assert.deepEqual(await axe(page), []);
     await page.getByRole('button', { name: /^Save/ }).click();
-    await until('it is saved', 15_000, async () => !rig.configured().includes('x = 0.6'));
+    const place = async () => {
+      const scenes = await (await page.request.get(`${rig.base}/api/v1/scenes`)).json();
+      return scenes.find((scene) => scene.id === 'pip').layers[1].place;
+    };
+    await until('it is saved', 15_000, async () => (await place()).x !== 0.6);
     const text = rig.configured().split('id = "pip"')[1];
-    const number = (key) => Number(new RegExp(`[ {]${key} = ([\\d.]+)`).exec(text.split('"bars"')[1])[1]);
+    const placed = await place();
     for (const [key, wanted] of [['x', 0.26], ['y', 0.37], ['width', 0.4], ['height', 0.4]]) {
-      assert.ok(Math.abs(number(key) - wanted) < 0.015, `${key}: ${text}`);
+      assert.ok(Math.abs(placed[key] - wanted) < 0.015, `${key}: ${JSON.stringify(placed)}`);
     }
     for (const kept of ['colour = "#ff0000"', 'transition = "slide"', 'transition_ms = 400', 'transition_from = "top"']) {
       assert.ok(text.includes(kept), `${kept}: ${text}`);
