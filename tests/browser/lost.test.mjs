@@ -28,7 +28,7 @@ describe('a connection that is lost', () => {
     await until('it is told', 10_000, async () => (await word(page)) === 'LOST');
     const took = Date.now() - stopped;
     console.log(`silence was told after ${took} ms`);
-    assert.ok(took <= 8_000, `${took} ms`);
+    assert.ok(took <= 3_500, `${took} ms`);
     assert.ok(await page.evaluate(() => document.documentElement.classList.contains('stale')));
     await page.getByText(/Connection to the box lost \d+ s ago/).waitFor();
     assert.match(await page.locator('.state .was').textContent(), /was STANDBY/);
@@ -98,7 +98,7 @@ describe('a connection that is lost', () => {
     const old = drawn.filter((it) => it.at >= woke && !it.stale && it.scene?.includes('house'));
     const oldest = old.length ? old.at(-1).at - woke : 0;
     console.log(`after ${longest} ms of sleep what is was shown ${took} ms after it woke; what was looked new for ${oldest} ms`);
-    assert.ok(oldest <= 4_000, `${oldest} ms`);
+    assert.ok(oldest <= 1_000, `${oldest} ms`);
     assert.ok(took <= 10_000, `${took} ms`);
   });
 
@@ -122,7 +122,7 @@ describe('a connection that is lost', () => {
       const back = Date.now();
       await until('it is fresh again', 15_000, async () => (await word(page)) === 'STANDBY' && (await shownScene(page)).includes('bars'));
       console.log(`a network that is gone was told after ${told} ms, and was over ${Date.now() - back} ms after it was back`);
-      assert.ok(told <= 8_000, `${told} ms`);
+      assert.ok(told <= 3_500, `${told} ms`);
       const drawn = await page.evaluate(() => window.drawn);
       const old = drawn.filter((it) => it.at >= back && !it.stale && it.scene?.includes('house'));
       assert.ok(old.length <= 2, `${old.length} pictures of what was`);
@@ -153,7 +153,7 @@ describe('a connection that is lost', () => {
         `the desk was free ${took} ms after its browser was killed; meanwhile ${(is.delivered_s - was.delivered_s).toFixed(1)} s were delivered, ` +
           `${is.shed_units} units shed, ${is.reconnects} reconnects, ${now.dropped_frames - before.dropped_frames} frames left out`,
       );
-      assert.ok(took < 25_000);
+      assert.ok(took < 17_000);
       assert.equal(now.state, before.state);
       assert.equal(now.engine_pid, before.engine_pid);
       assert.deepEqual([is.state, is.shed_units, is.reconnects, is.error], ['on_air', 0, 0, null]);
