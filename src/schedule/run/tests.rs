@@ -454,16 +454,21 @@ fn overruns() {
     assert_eq!(world.did(), [(0.0, "go live"), (120.0, "end")]);
 }
 
-#[test]
-fn the_wall_clock_steps() {
-    let mut world = World::new(&show(
+/// Something before the start, the start, and something after.
+fn short() -> Show {
+    show(
         Overrun::End,
         vec![
             at(-10, scene("slate")),
             at(0, Action::Live),
             at(10, scene("a")),
         ],
-    ));
+    )
+}
+
+#[test]
+fn the_wall_clock_steps() {
+    let mut world = World::new(&short());
     world.until(-100.0);
     // The clock was 50 s behind.
     world.run.set_start(second(START as f64 - 50.0), world.now);
@@ -608,14 +613,7 @@ proptest! {
 
 #[test]
 fn what_was_held_before_the_start_stays_put_off() {
-    let mut world = World::new(&show(
-        Overrun::End,
-        vec![
-            at(-10, scene("slate")),
-            at(0, Action::Live),
-            at(10, scene("a")),
-        ],
-    ));
+    let mut world = World::new(&short());
     world.until(-100.0);
     world.command(Command::Hold);
     world.until(-40.0);
